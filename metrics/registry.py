@@ -1,0 +1,96 @@
+"""The table of metrics: functions that turn a batch of rows into values a row; they know no file and no model.
+
+Adding one: write a function in a file of this folder, decorate it with `@register_metric`, and import that file in
+`metrics/__init__.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from pipeline.errors import TaskError
+
+
+class Likelihood(msgspec.Struct, frozen=True):
+    """One continuation's score: log-probability (natural), greedy flag, number of tokens."""
+
+    logprob: float
+    greedy: bool
+    tokens: int
+
+
+class MetricInput(msgspec.Struct, frozen=True, kw_only=True):
+    """What a metric sees of a row: the filtered response, the target, the choices, the document."""
+
+    response: Any  # a text, a list of texts, or for choice tasks a list of Likelihood in the order of `choices`
+    target: Any
+    choices: list[str] | None = None
+    document: Mapping[str, Any] = {}
+
+
+# The value names that the metric gives a row, each a float or a sufficient statistic (a list of numbers);
+# None where the instrument failed.
+Values = dict[str, Any]
+MetricFunction = Callable[..., list[Values]]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One value name of a metric: how it is aggregated, its direction, and a factor for display (100: percent)."""
+
+    aggregation: str = "mean"
+    higher_is_better: bool = True
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A registered metric. `packages` decide the score: their versions stand in the lock."""
+
+    name: str
+    function: MetricFunction
+    outputs: Mapping[str, Output]
+    packages: tuple[str, ...] = ()
+    output_types: frozenset[str] = field(default_factory=frozenset)  # where it makes sense; empty: everywhere
+
+
+_METRICS: dict[str, Metric] = {}
+
+
+def register_metric(
+    name: str,
+    outputs: Mapping[str, Output],
+    *,
+    packages: Sequence[str] = (),
+    output_types: Sequence[str] = (),
+) -> Callable[[MetricFunction], MetricFunction]:
+    """Register `function(rows: Sequence[MetricInput], **arguments) -> list[Values]`."""
+
+    def register(function: MetricFunction) -> MetricFunction:
+        if name in _METRICS:
+            raise ValueError(f"two metrics are called {name}")
+        _METRICS[name] = Metric(name, function, outputs, tuple(packages), frozenset(output_types))
+        return function
+
+    return register
+
+
+def find_metric(name: str, arguments: Mapping[str, Any] | None = None, where: str = "") -> Metric:
+    """The metric `name`. Raises TaskError, at `where`, for an unknown name or argument."""
+    metric = _METRICS.get(name)
+    if metric is None:
+        near = difflib.get_close_matches(name, _METRICS, 1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known metrics: {', '.join(sorted(_METRICS))}"
+        raise TaskError(f"no metric is called {name!r}", where=where, fix=hint)
+    known = [parameter.name for parameter in inspect.signature(metric.function).parameters.values()][1:]
+    for argument in arguments or {}:
+        if argument not in known:
+            takes = f"It takes {', '.join(known)}." if known else "It takes none."
+            raise TaskError(f"the metric {name} has no argument {argument!r}", where=where, fix=takes)
+    return metric

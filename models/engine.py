@@ -1,0 +1,66 @@
+"""What every engine is: a context manager that answers requests. Backends live in files of their own beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from pipeline.requests import (
+    CallFailure,
+    GenerateRequest,
+    GenerateResult,
+    NextTokenRequest,
+    RollingRequest,
+    ScoreRequest,
+    ScoreResult,
+)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA adapter on disk. `name` is the model's name in the run; requests name it."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do; a run that needs more is refused before anything is loaded."""
+
+    loglikelihood: bool = True
+    next_token: bool = True
+    adapters: bool = True
+
+
+class Engine(Protocol):
+    """Answers come back as they finish, in any order, each with its request's key.
+
+    A request that fails alone gives a `CallFailure`; an exception means that the engine as a whole is broken
+    (`EngineError`). Memory is free again when the context closes.
+    """
+
+    capabilities: Capabilities
+    versions: dict[str, str]  # packages that decide the numbers, by name
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[GenerateResult | CallFailure]: ...
+    def loglikelihood(self, requests: Iterable[ScoreRequest]) -> Iterator[ScoreResult | CallFailure]: ...
+    def loglikelihood_rolling(self, requests: Iterable[RollingRequest]) -> Iterator[ScoreResult | CallFailure]: ...
+    def next_token(self, requests: Iterable[NextTokenRequest]) -> Iterator[ScoreResult | CallFailure]: ...
+
+    def add_adapter(self, adapter: Adapter) -> None:
+        """Load a LoRA beside the base; its requests name it. Raises AdapterError for one that does not fit."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
+    def hardware(self) -> dict[str, Any]:
+        """What the engine runs on, for the lock file: device, its name, memory in bytes, threads."""
+        ...

@@ -1,0 +1,214 @@
+"""The schema of the YAML files: every setting with its meaning and default. Reading files is `config_load.py`.
+
+A setting affects output, and so the fingerprint of its step, unless its name stands in `NEUTRAL` or `NEUTRAL_ENGINE`:
+a new setting counts until someone says that it does not.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _as_mapping(key: str) -> Any:
+    """Let a bare string stand for `{key: string}`."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+
+
+class Settings(BaseModel):
+    """Base of all settings: unknown keys are errors, values are final."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+
+
+class EngineSettings(Settings):
+    """Who computes the answers, and how."""
+
+    backend: Literal["hf"] = "hf"
+    """The engine: `hf` runs transformers in this process, on CPU or CUDA."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the weights; `auto` takes the one the checkpoint was saved in."""
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes CUDA where there is one."""
+    max_length: Annotated[int, Field(gt=1)] | None = None
+    """Longest sequence in tokens, prompt and answer together; by default what the model's config says."""
+    add_bos_token: bool | None = None
+    """Whether a plain-text prompt begins with the BOS token; by default as the tokenizer does it."""
+    use_model_generation_config: bool = False
+    """Take all of the model's generation_config.json (penalties, sampling), not its end and padding tokens alone."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model."""
+    batch_tokens: Annotated[int, Field(gt=0)] = 8192
+    """Tokens (padding included) of one forward pass; halved by itself when memory runs out."""
+    max_batch_size: Annotated[int, Field(gt=0)] = 64
+    """Rows of one forward pass at most."""
+    deterministic: bool = False
+    """Compute each row alone, so that results are equal to the bit whatever else is asked. Slower."""
+    threads: Annotated[int, Field(gt=0)] | None = None
+    """CPU threads of the engine; by default all cores."""
+
+
+class ModelSettings(Settings):
+    """The base model."""
+
+    path: str
+    """A local folder, or a name on the Hugging Face hub."""
+    name: str = "base"
+    """What the model is called in files and tables."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub model."""
+    identity: str | None = None
+    """Your word for what exactly is served, where weights cannot be hashed."""
+
+
+class AdapterSettings(Settings):
+    """LoRA adapters; each becomes a model of its own."""
+
+    path: str
+    """An adapter's folder; `*` matches several, sorted by training step."""
+    name: str | None = None
+    """What the model is called; by default the last two parts of the path, joined by `__`."""
+    tokenizer: Literal["base", "adapter"] | None = None
+    """Which tokenizer and template count where the adapter's folder carries different ones."""
+    allow_inert: bool = False
+    """Accept an adapter that changes no output (a LoRA at step 0)."""
+
+
+class TaskSettings(Settings):
+    """One task to run: a name known to the task loader, or data of your own with its format."""
+
+    name: str
+    """A task or group, bundled or under `include_path`; or the name to give to your own data."""
+    data: str | None = None
+    """A file of your own with `format`; makes a task of it without any task file."""
+    format: Literal["alpaca"] | None = None
+    """The form of `data`: `alpaca` has instruction, input, output, history."""
+    data_dir: str | None = None
+    """A folder or zip that holds the task's data, instead of the hub."""
+    data_files: str | dict[str, str] | None = None
+    """A file, or a file for each split, instead of the hub."""
+    num_fewshot: Annotated[int, Field(ge=0)] | None = None
+    """Examples shown before each question; wins over the task's file, zero too."""
+    generation_kwargs: dict[str, Any] = {}
+    """Generation settings for this task, over those of its file."""
+    limit: Annotated[float, Field(gt=0)] | None = None
+    """Documents of this task, over the run's `limit`."""
+
+    @model_validator(mode="after")
+    def _data_has_a_format(self) -> TaskSettings:
+        if (self.data is None) != (self.format is None):
+            raise ValueError("`data` and `format` go together: give both, or neither")
+        return self
+
+
+class MetricSettings(Settings):
+    """One metric of step 3, added to those of the tasks' own files; other keys are the metric's arguments."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    name: str
+    """A registered metric, such as `rouge` or `exact_match`."""
+    tasks: list[str] | None = None
+    """Only these tasks; by default all whose answers the metric can value."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Shared(Settings):
+    """What all steps of a run share."""
+
+    output_dir: str
+    """The run's folder; results go to `<output_dir>/<model>/<task>/`."""
+    memo_dir: str | None = None
+    """Where finished calls are kept for all runs; by default `.memo` beside the run's folder."""
+    seed: int = 1234
+    """Seed of sampling; few-shot examples have `fewshot_seed`."""
+    processes: Annotated[int, Field(gt=0)] | None = None
+    """Worker processes of steps 2 and 3; by default one a core."""
+    allow_stale: bool = False
+    """Work on an input that is out of date instead of stopping."""
+
+
+class Step1Settings(Shared):
+    """Generation: ask the models."""
+
+    engine: EngineSettings = EngineSettings()
+    """Who computes the answers."""
+    model: Annotated[ModelSettings, _as_mapping("path")]
+    """The base model: a folder, a hub name, or a mapping."""
+    adapters: list[Annotated[AdapterSettings, _as_mapping("path")]] = []
+    """LoRA adapters of that base; `*` in a path matches several."""
+    tasks: Annotated[list[Annotated[TaskSettings, _as_mapping("name")]], Field(min_length=1)]
+    """What to ask: names of tasks and groups, or mappings."""
+    include_path: list[str] = []
+    """Folders with task files of your own."""
+    trust_task_code: bool = False
+    """Run Python code that task files outside this project name."""
+    limit: Annotated[float, Field(gt=0)] | None = None
+    """The first so many documents of each task; below 1, that fraction."""
+    samples: dict[str, list[int]] | None = None
+    """Chosen document indices of each task, instead of `limit`."""
+    replicate: int = 0
+    """Number of the repetition: another one samples anew, for the noise floor."""
+    num_fewshot: Annotated[int, Field(ge=0)] | None = None
+    """Examples shown before each question, for every task."""
+    fewshot_seed: int = 1234
+    """Seed of the choice of few-shot examples."""
+    apply_chat_template: bool | Literal["auto"] = "auto"
+    """Put prompts through the chat template. `auto`: only those of tasks that ask in messages."""
+    chat_template: str | None = None
+    """A Jinja file to use instead of the tokenizer's template."""
+    fewshot_as_multiturn: bool = False
+    """Show few-shot examples as turns of the dialogue."""
+    system_instruction: str | None = None
+    """A system message before every prompt."""
+    generation: dict[str, Any] = {}
+    """Generation settings for all tasks; a task's own win."""
+    generation_override: dict[str, Any] = {}
+    """Generation settings that win over the tasks' own."""
+    max_attempts: Annotated[int, Field(gt=0)] = 3
+    """How often a call that fails for its own reason (a context too long) is tried, over all runs."""
+
+
+class Step2Settings(Shared):
+    """Post-processing: what of each answer counts."""
+
+    filters: dict[str, list[dict[str, Any]]] = {}
+    """Filter pipelines for all tasks, by name, beside their own: lists of `{function: …}`."""
+
+
+class Step3Settings(Shared):
+    """Scoring: a value for each row."""
+
+    metrics: list[Annotated[MetricSettings, _as_mapping("name")]] = []
+    """Metrics beside those of the tasks' own files."""
+
+
+class Step4Settings(Shared):
+    """Aggregation: numbers, comparisons, report."""
+
+    baseline: str = "base"
+    """The model that the others are compared with."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Confidence level of the intervals."""
+
+
+STEP_SETTINGS: dict[str, type[Shared]] = {
+    "step1": Step1Settings,
+    "step2": Step2Settings,
+    "step3": Step3Settings,
+    "step4": Step4Settings,
+}
+
+# Settings of each step that change no output: where to work, how hard, and whom to let pass.
+NEUTRAL: frozenset[str] = frozenset({"output_dir", "memo_dir", "processes", "allow_stale", "max_attempts"})
+NEUTRAL_ENGINE: frozenset[str] = frozenset({"device", "batch_tokens", "max_batch_size", "threads"})
+
+
+def base_dir(settings: Shared) -> Path:
+    """The folder that holds the run's folder, where runs share their memo."""
+    return Path(settings.output_dir).resolve().parent

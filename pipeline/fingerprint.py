@@ -1,0 +1,85 @@
+"""Content hashes: of values (canonical JSON) and of files (remembered while their stat does not change)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+_CHUNK = 1 << 20
+_SETTLED_AFTER_S = 2.0  # a file changed more recently may change again within the clock's resolution
+_ordered = msgspec.json.Encoder(order="deterministic")
+
+
+def canonical(value: Any) -> bytes:
+    """`value` as JSON with sorted keys, unescaped UTF-8 and no spaces: equal values give equal bytes.
+
+    Floats must be finite; tag others with `rows.to_plain` first.
+    """
+    return _ordered.encode(value)
+
+
+def digest(value: Any) -> str:
+    """sha256 of the canonical JSON of `value`, 64 hex digits."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def text_digest(text: str | bytes) -> str:
+    """sha256 of a text's UTF-8 bytes, 64 hex digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text).hexdigest()
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class FileHashes:
+    """File hashes remembered by (device, inode, size, mtime, ctime).
+
+    A file overwritten in place with its size and mtime kept still gets a new ctime. Files changed within the last two
+    seconds are hashed anew each time. `store` is the SQLite file that remembers across processes; None remembers
+    within this process alone.
+    """
+
+    def __init__(self, store: Path | None = None) -> None:
+        self._known: dict[str, str] = {}
+        self._connection: sqlite3.Connection | None = None
+        if store is not None:
+            store.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(store, timeout=60, isolation_level=None, check_same_thread=False)
+            self._connection.execute("CREATE TABLE IF NOT EXISTS files (stat TEXT PRIMARY KEY, sha256 TEXT NOT NULL)")
+            self._known = dict(self._connection.execute("SELECT stat, sha256 FROM files"))
+
+    def __call__(self, path: Path) -> str:
+        """The hash of `path`. Raises OSError where it cannot be read."""
+        stat = path.stat()
+        key = json.dumps([stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns])
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        value = hash_file(path)
+        settled = time.time() - max(stat.st_mtime, stat.st_ctime) > _SETTLED_AFTER_S
+        if settled and _same(stat, path.stat()):
+            self._remember(key, value)
+        return value
+
+    def _remember(self, key: str, value: str) -> None:
+        self._known[key] = value
+        if self._connection is not None:
+            try:
+                self._connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (key, value))
+            except sqlite3.OperationalError:  # a full or read-only disk: the hash is right all the same
+                self._connection = None
+
+
+def _same(one: os.stat_result, two: os.stat_result) -> bool:
+    fields = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+    return all(getattr(one, field) == getattr(two, field) for field in fields)

@@ -1,0 +1,129 @@
+"""What a task is to the steps: documents, the requests about each, and what to make of the answers.
+
+Struct definitions alone. Reading YAML is `tasks/loader.py`; a task knows no model and no file of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pipeline.requests import Prompt, RequestType
+
+
+@dataclass(frozen=True)
+class Document:
+    """One item of a data set as read. `doc_id` is its content's hash, `#k` for the k-th repetition (from 2)."""
+
+    index: int
+    doc_id: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RequestSpec:
+    """One request about a document, before generation settings and model are known."""
+
+    type: RequestType
+    prompt: Prompt
+    continuations: tuple[str, ...] = ()  # candidates, for next_token
+
+
+@dataclass(frozen=True)
+class Example:
+    """A document with what to ask about it."""
+
+    document: Document
+    prompt: Prompt  # what is shown as the row's prompt; the requests' own are mostly the same
+    requests: tuple[RequestSpec, ...]
+    target: Any
+    choices: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class FilterSpec:
+    """One step of a filter pipeline: a registered name and its arguments."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FilterPipeline:
+    """Filters in order, under the name that the values bear."""
+
+    name: str
+    steps: tuple[FilterSpec, ...]
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One metric as asked for. `aggregation` and `higher_is_better` are None where the metric's own hold."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    aggregation: str | None = None
+    higher_is_better: bool | None = None
+
+
+@dataclass(frozen=True)
+class PromptSettings:
+    """What a run may set about prompts, over what the task's file says; None leaves the task's own.
+
+    `chat`: whether text prompts become chat messages (tasks in message form always are).
+    """
+
+    num_fewshot: int | None = None
+    fewshot_seed: int = 1234
+    chat: bool = False
+    fewshot_as_multiturn: bool = False
+    system_instruction: str | None = None
+
+
+class Task(Protocol):
+    """One task, loaded without its data; data are read when `examples` is first called."""
+
+    name: str
+    version: str
+    output_type: RequestType | str
+    generation_kwargs: Mapping[str, Any]  # the task's own generation settings, unresolved names allowed
+    repeats: int
+    filters: Sequence[FilterPipeline]
+    metrics: Sequence[MetricSpec]
+    primary_metric: str | None
+    slices: Sequence[str]
+    cluster: str | None
+    num_fewshot: int
+
+    def definition(self) -> dict[str, Any]:
+        """The resolved configuration as JSON can hold it: what `status` compares to say what changed."""
+        ...
+
+    def inputs(self) -> dict[str, str]:
+        """Content hashes of the files that the documents come from, by a name that a person knows."""
+        ...
+
+    def examples(
+        self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
+    ) -> Iterator[Example]:
+        """The documents in order with their requests. The first `limit` (a count, or a fraction below 1)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tasks (or groups) under one name. `metrics` names what is averaged; empty averages what all members have."""
+
+    name: str
+    members: tuple[str, ...]
+    alias: str | None = None
+    metrics: tuple[Mapping[str, Any], ...] = ()  # {metric, aggregation: mean, weight_by_size, filter_list}
+
+
+@dataclass(frozen=True)
+class TaskSet:
+    """What the run's task entries resolve to: tasks in order, and the groups over them."""
+
+    tasks: tuple[Task, ...]
+    groups: tuple[Group, ...]
