@@ -1,4 +1,4 @@
-"""What every engine is: a context manager that answers requests. Backends live in files of their own beside this one."""
+"""What every engine is: a context manager that answers requests. Each backend has a file of its own."""
 
 from __future__ import annotations
 

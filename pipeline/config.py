@@ -6,7 +6,6 @@ a new setting counts until someone says that it does not.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -207,8 +206,3 @@ STEP_SETTINGS: dict[str, type[Shared]] = {
 # Settings of each step that change no output: where to work, how hard, and whom to let pass.
 NEUTRAL: frozenset[str] = frozenset({"output_dir", "memo_dir", "processes", "allow_stale", "max_attempts"})
 NEUTRAL_ENGINE: frozenset[str] = frozenset({"device", "batch_tokens", "max_batch_size", "threads"})
-
-
-def base_dir(settings: Shared) -> Path:
-    """The folder that holds the run's folder, where runs share their memo."""
-    return Path(settings.output_dir).resolve().parent
