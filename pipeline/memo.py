@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from pipeline.errors import EvaluationError, StorageError
 
@@ -198,7 +198,7 @@ class Memo:
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
-    def _query(self, query: str, parameters: Sequence[object]) -> list[tuple[object, ...] | sqlite3.Row]:
+    def _query(self, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
         try:
             return self._reader.execute(query, parameters).fetchall()
         except sqlite3.Error as error:

@@ -1,0 +1,77 @@
+"""The effective generation settings of a request: several sources, weakest first, under one set of names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pipeline.errors import InputError
+from pipeline.requests import GenerationSettings
+
+# Names that mean the same in transformers, vLLM, OpenAI's API or lm-evaluation-harness.
+_SYNONYMS = {
+    "max_new_tokens": "max_gen_toks",
+    "max_tokens": "max_gen_toks",
+    "max_completion_tokens": "max_gen_toks",
+    "stop": "until",
+    "stop_sequences": "until",
+}
+_FIELDS = {field.name for field in msgspec.structs.fields(GenerationSettings)}
+# What of a model's generation_config.json has a meaning here, when the run asks for it.
+_FROM_MODEL = _FIELDS | {"do_sample", "max_new_tokens"}
+
+
+def model_defaults(generation_config: Mapping[str, Any]) -> dict[str, Any]:
+    """The generation settings that a model's generation_config.json brings along."""
+    return {name: value for name, value in generation_config.items() if name in _FROM_MODEL and value is not None}
+
+
+def effective_generation(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> GenerationSettings:
+    """The settings of `sources`, each named, the later winning. Raises InputError for an unknown name or value."""
+    merged: dict[str, Any] = {}
+    for source, settings in sources:
+        merged |= _normal(source, settings)
+    do_sample = merged.pop("do_sample", None)
+    if do_sample is False:
+        merged["temperature"] = 0.0
+    elif do_sample is True and "temperature" not in merged:
+        merged["temperature"] = 1.0
+    try:
+        settings = msgspec.convert(merged, GenerationSettings, strict=False)
+    except msgspec.ValidationError as error:
+        raise InputError(f"generation settings: {error}", fix=f"Known: {', '.join(sorted(_FIELDS))}") from error
+    return _checked(settings)
+
+
+def _normal(source: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    normal: dict[str, Any] = {}
+    for name, value in settings.items():
+        known = _SYNONYMS.get(name, name)
+        if known not in _FIELDS and known != "do_sample":
+            near = difflib.get_close_matches(name, [*_FIELDS, "do_sample", *_SYNONYMS], 1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(_FIELDS))}"
+            raise InputError(f"{source}: there is no generation setting {name!r}", fix=hint)
+        if known == "until":
+            value = [value] if isinstance(value, str) else list(value or [])
+        normal[known] = value
+    if "do_sample" in normal and "temperature" not in normal:
+        normal["temperature"] = 1.0 if normal["do_sample"] else 0.0  # not that of a weaker source
+    return normal
+
+
+def _checked(settings: GenerationSettings) -> GenerationSettings:
+    bounds = {
+        "max_gen_toks": settings.max_gen_toks >= 1,
+        "temperature": settings.temperature >= 0,
+        "top_p": 0 < settings.top_p <= 1,
+        "top_k": settings.top_k >= 0,
+        "min_p": 0 <= settings.min_p <= 1,
+        "repetition_penalty": settings.repetition_penalty > 0,
+    }
+    for name, holds in bounds.items():
+        if not holds:
+            raise InputError(f"generation setting {name} is out of range: {getattr(settings, name)}")
+    return settings
