@@ -10,6 +10,7 @@ import base64
 import datetime
 import decimal
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -195,6 +196,28 @@ def _untagged(tag: str, content: Any) -> Any:
         case "$decimal":
             return decimal.Decimal(content)
     return {restore(name): restore(item) for name, item in content}
+
+
+class LazyDocument(Mapping[str, Any]):
+    """A row's document, decoded when first looked into: most filters and metrics never do."""
+
+    def __init__(self, raw: msgspec.Raw) -> None:
+        self._raw = raw
+        self._fields: dict[str, Any] | None = None
+
+    def _decoded(self) -> dict[str, Any]:
+        if self._fields is None:
+            self._fields = restore(msgspec.json.decode(self._raw))
+        return self._fields
+
+    def __getitem__(self, name: str) -> Any:
+        return self._decoded()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._decoded())
+
+    def __len__(self) -> int:
+        return len(self._decoded())
 
 
 _encoder = msgspec.json.Encoder()

@@ -1,0 +1,88 @@
+"""What a command works with: the run's folder, hashes, worker processes, and the record of how it was called."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Shared
+from pipeline.errors import StorageError
+from pipeline.execution import Workers
+from pipeline.fingerprint import FileHashes
+from pipeline.run_folder import RunFolder, run_folder
+
+_PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Context:
+    """One command's surroundings. `yaml` is the file it was given, `overrides` its `--set`s."""
+
+    folder: RunFolder
+    hashes: FileHashes
+    workers: Workers
+    yaml: Path
+    overrides: tuple[str, ...]
+    whole_run: bool  # whether the YAML holds all steps
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def command(self, step: str) -> str:
+        """The command that runs `step`, as the user would type it."""
+        if not self.whole_run and step not in self.yaml.name:
+            return f"python main.py {step} <its YAML>"
+        sets = [part for override in self.overrides for part in ("--set", override)]
+        return shlex.join(["python", "main.py", step, str(self.yaml), *sets])
+
+
+def open_context(settings: Shared, yaml: Path, overrides: Sequence[str], workers: Workers, whole_run: bool) -> Context:
+    """The context of a command on one run folder. Raises StorageError where the folder cannot be used."""
+    folder = run_folder(settings.output_dir, settings.memo_dir)
+    return Context(folder, open_hashes(folder), workers, yaml, tuple(overrides), whole_run, run_record(settings, yaml))
+
+
+def open_hashes(folder: RunFolder) -> FileHashes:
+    try:
+        return FileHashes(folder.memo / "files.sqlite")
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(
+            f"the memo's folder cannot be used ({error})",
+            where=str(folder.memo),
+            fix="Make the folder writable, free some space, or set memo_dir to one that is fit",
+        ) from error
+
+
+def run_record(settings: Shared, yaml: Path) -> dict[str, Any]:
+    """How this command was called, for the lock files: configuration as run, command, versions, commit, seed."""
+    return {
+        "configuration": settings.model_dump(mode="json"),
+        "file": str(yaml),
+        "command": shlex.join(sys.argv),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "seed": settings.seed,
+    }
+
+
+def package_versions(packages: Sequence[str]) -> dict[str, str]:
+    """The installed versions of packages that decide a score."""
+    return {package: metadata.version(package) for package in sorted(packages)}
+
+
+def _commit() -> str | None:
+    """The commit of this project's checkout, where it is one."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(_PROJECT), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

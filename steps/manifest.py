@@ -1,0 +1,70 @@
+"""What a run consists of: its models and task entries, written by step 1 and read by the steps after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from pipeline.config import Step1Settings, TaskSettings
+from pipeline.errors import InputError, StorageError
+from pipeline.fingerprint import FileHashes
+from pipeline.run_folder import RunFolder
+from pipeline.views import write_file
+from tasks.loader import load_tasks
+from tasks.task import TaskSet
+
+
+class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One model of the run. `adapter` is its folder; `training_step` is what a learning curve has on its x axis."""
+
+    name: str
+    path: str
+    adapter: str | None = None
+    training_step: int | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """The run's models and tasks, in the order of the configuration."""
+
+    models: tuple[ModelRecord, ...]
+    tasks: tuple[dict[str, Any], ...]
+    include_path: tuple[str, ...] = ()
+    trust_task_code: bool = False
+
+    def task_set(self, hashes: FileHashes) -> TaskSet:
+        """The tasks as their files define them now. Raises TaskError."""
+        entries = [TaskSettings(**entry) for entry in self.tasks]
+        return load_tasks(entries, self.include_path, self.trust_task_code, hashes)
+
+
+def make_manifest(settings: Step1Settings, models: Sequence[ModelRecord]) -> Manifest:
+    return Manifest(
+        models=tuple(models),
+        tasks=tuple(entry.model_dump(exclude_defaults=True) for entry in settings.tasks),
+        include_path=tuple(settings.include_path),
+        trust_task_code=settings.trust_task_code,
+    )
+
+
+def write_manifest(folder: RunFolder, manifest: Manifest) -> None:
+    content = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+    if not folder.manifest.exists() or folder.manifest.read_bytes() != content:
+        write_file(folder.manifest, content)
+
+
+def read_manifest(folder: RunFolder) -> Manifest:
+    """The run's manifest. Raises InputError where step 1 has not run, StorageError for a broken file."""
+    try:
+        return msgspec.json.decode(folder.manifest.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise InputError(
+            "no run is here yet",
+            where=str(folder.root),
+            fix="Run step 1 with the same output_dir first: python main.py step1 <its YAML>",
+        ) from None
+    except msgspec.DecodeError as error:
+        raise StorageError(
+            f"this is not a readable manifest ({error})", where=str(folder.manifest), fix="Run step 1 again"
+        ) from error

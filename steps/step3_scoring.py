@@ -1,0 +1,171 @@
+"""Step 3: how good each answer is. Metrics value the filtered responses, one row a document and filter pipeline."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+import metrics  # noqa: F401  # registers them all
+from metrics.registry import Likelihood, Metric, MetricInput, Values, find_metric
+from pipeline.config import MetricSettings, Step3Settings
+from pipeline.errors import EvaluationError, MetricError
+from pipeline.execution import Chunk, Spec
+from pipeline.rows import ErrorRecord, LazyDocument, ScoredRow, Status, encode_row, restore, to_plain
+from pipeline.views import decode_line
+from steps.context import Context, package_versions
+from steps.line_step import LinesDone, LineStep
+from tasks.task import MetricSpec, Task
+
+_SCORED_BY_LIKELIHOOD = frozenset({"multiple_choice", "loglikelihood", "loglikelihood_rolling", "next_token"})
+
+
+class _Filtered(msgspec.Struct):
+    """What this step reads of a `FilteredRow`."""
+
+    doc_id: str
+    index: int
+    status: Status
+    error: ErrorRecord | None
+    document: msgspec.Raw
+    prompt_hash: str
+    target: Any
+    choices: list[str] | None
+    filtered: dict[str, Any]
+    expansion: str | None
+    flags: dict[str, Any]
+
+
+def score(settings: Step3Settings) -> LineStep:
+    """The step under `settings`."""
+
+    def spec(task: Task, context: Context) -> Spec:
+        chosen = task_metrics(task, settings)
+        packages = {package for metric in chosen for package in find_metric(metric.name).packages}
+        return {
+            "task": task.name,
+            "filters": [pipeline.name for pipeline in task.filters],
+            "metrics": [{"name": metric.name, "arguments": metric.arguments} for metric in chosen],
+            "likelihoods": task.output_type in _SCORED_BY_LIKELIHOOD,
+            "slices": list(task.slices),
+            "cluster": task.cluster,
+            "packages": package_versions(sorted(packages)),
+        }
+
+    return LineStep("step3", 1, build, spec)
+
+
+def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
+    """The task's own metrics, then those that the run adds; one asked for twice is valued as the run says."""
+    chosen = {metric.name: metric for metric in task.metrics}
+    for metric in settings.metrics:
+        if _applies(metric, task):
+            chosen[metric.name] = MetricSpec(metric.name, metric.arguments)
+    for metric in chosen.values():
+        find_metric(metric.name, metric.arguments, f"step3.metrics of {task.name}")
+    return list(chosen.values())
+
+
+def _applies(metric: MetricSettings, task: Task) -> bool:
+    if metric.tasks is not None:
+        return task.name in metric.tasks
+    kinds = find_metric(metric.name, metric.arguments, "step3.metrics").output_types
+    return task.output_type in kinds if kinds else task.output_type not in _SCORED_BY_LIKELIHOOD
+
+
+def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
+    """From a spec, the function from lines of step 2 to lines of step 3."""
+    chosen = [(find_metric(metric["name"]), metric["arguments"]) for metric in spec["metrics"]]
+    decoder = msgspec.json.Decoder(_Filtered)
+
+    def work(chunk: Chunk) -> LinesDone:
+        number, lines = chunk
+        rows: list[ScoredRow] = []
+        inputs: list[MetricInput | None] = []
+        for offset, line in enumerate(lines):
+            filtered = decode_line(decoder, line, spec["source"], number + offset, spec["remake"])
+            for name in filtered.filtered or spec["filters"]:
+                rows.append(_scored_row(filtered, name, spec))
+                inputs.append(None if filtered.status == "error" else _metric_input(filtered, name, spec))
+        for metric, arguments in chosen:
+            _value_rows(metric, arguments, rows, inputs)
+        counts = Counter(errors=sum(row.status == "error" for row in rows), documents=len(lines))
+        counts["missing"] = sum(value is None for row in rows for value in row.values.values())
+        return LinesDone(b"".join(encode_row(row) for row in rows), len(rows), dict(counts))
+
+    return work
+
+
+def _scored_row(row: _Filtered, filter_name: str, spec: Spec) -> ScoredRow:
+    document = LazyDocument(row.document)
+    flags = {name: value for name, value in row.flags.items() if name != "parse_failed"}
+    if filter_name in row.flags.get("parse_failed", ()):
+        flags["parse_failed"] = True
+    return ScoredRow(
+        model=spec["model"],
+        task=spec["task"],
+        doc_id=row.doc_id,
+        index=row.index,
+        status=row.status,
+        error=row.error,
+        expansion=row.expansion,
+        cluster=str(document[spec["cluster"]]) if spec["cluster"] else row.doc_id,
+        slices={name: document.get(name) for name in spec["slices"]},
+        filter=filter_name,
+        response=row.filtered.get(filter_name),
+        target=row.target,
+        flags=flags,
+        prompt_hash=row.prompt_hash,
+    )
+
+
+def _metric_input(row: _Filtered, filter_name: str, spec: Spec) -> MetricInput:
+    response = row.filtered[filter_name]
+    if spec["likelihoods"]:
+        response = [Likelihood(restore(logprob), greedy, tokens) for logprob, greedy, tokens in response]
+    else:
+        response = restore(response)
+    return MetricInput(
+        response=response, target=restore(row.target), choices=row.choices, document=LazyDocument(row.document)
+    )
+
+
+def _value_rows(
+    metric: Metric, arguments: dict[str, Any], rows: list[ScoredRow], inputs: list[MetricInput | None]
+) -> None:
+    """Put the metric's values into `rows`; a row that it fails on has None, and the reason among its flags."""
+    live = [(row, item) for row, item in zip(rows, inputs, strict=True) if item is not None]
+    if not live:
+        return
+    try:
+        values = _call(metric, arguments, [item for _, item in live])
+    except EvaluationError:
+        raise
+    except Exception:  # the row boundary, a batch at once: the rows that are sound keep their values
+        values = [_value_alone(metric, arguments, row, item) for row, item in live]
+    for (row, _), valued in zip(live, values, strict=True):
+        row.values.update({name: _storable(value, metric.name) for name, value in valued.items()})
+
+
+def _value_alone(metric: Metric, arguments: dict[str, Any], row: ScoredRow, item: MetricInput) -> Values:
+    try:
+        return _call(metric, arguments, [item])[0]
+    except Exception as error:  # the row boundary: the instrument failed, so the value is missing, not 0
+        row.flags.setdefault("metric_errors", {})[metric.name] = f"{type(error).__name__}: {error}"
+        return dict.fromkeys(metric.outputs)
+
+
+def _call(metric: Metric, arguments: dict[str, Any], items: Sequence[MetricInput]) -> list[Values]:
+    values = metric.function(items, **arguments)
+    if len(values) != len(items):
+        raise MetricError(f"the metric {metric.name} gave {len(values)} values for {len(items)} rows")
+    return values
+
+
+def _storable(value: Any, metric: str) -> Any:
+    try:
+        return to_plain(value, f"a value of the metric {metric}")
+    except TypeError as error:
+        raise MetricError(str(error), fix="Return floats or lists of numbers") from error
