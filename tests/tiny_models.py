@@ -1,0 +1,157 @@
+"""Small causal models, tokenizers and LoRA adapters made on the spot, for every test that needs a real model.
+
+Weights are random but wide enough that the best token stands clear of the second: greedy texts do not depend on the
+order of floating-point sums. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+Kind = Literal["llama", "gpt2", "qwen2"]
+
+CORPUS = (
+    "The quick brown fox jumps over the lazy dog. She sells sea shells by the sea shore.",
+    "Question: What is 2 + 3? Answer: 5. Question: What is 17 + 25? Answer: 42.",
+    "A, B, C and D are the choices. The answer is (A). The answer is (B). The answer is C. Answer: D",
+    "The cats that the dog chases run away. The cat that the dogs chase runs away quickly.",
+    "Janet has 16 eggs and eats 3 of them for breakfast. How many eggs does she have left? #### 13",
+    "下列关于细胞的说法中，正确的是哪一项？答案是A。以下是中国关于历史的单项选择题，请选出正确答案。",
+    "今天天气很好，我们一起去公园散步吧。你叫什么名字？我是一名医生，在北京的医院工作。",
+    "Какой сегодня день? Ответ: четверг. Кошка сидит на окне и смотрит на улицу.",
+    "def add(a, b):\n    return a + b\n\nprint(add(1, 2))\n",
+)
+
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>")
+_TARGETS = {
+    "llama": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    "qwen2": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    "gpt2": ["c_attn", "c_proj", "c_fc"],
+}
+
+
+def make_tokenizer(folder: Path, *, chat_template: bool = True, adds_bos: bool = True, vocab_size: int = 800) -> Path:
+    """Write a byte-level BPE tokenizer into `folder`: any text encodes. `adds_bos`: encoding puts `<s>` first."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    inner.train_from_iterator(CORPUS, trainer)
+    if adds_bos:
+        inner.post_processor = processors.TemplateProcessing(
+            single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", inner.token_to_id("<s>"))]
+        )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="<pad>", clean_up_tokenization_spaces=False
+    )
+    if chat_template:
+        tokenizer.chat_template = CHAT_TEMPLATE
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def make_base(
+    folder: Path,
+    kind: Kind = "llama",
+    *,
+    hidden: int = 64,
+    layers: int = 2,
+    seed: int = 0,
+    dtype: str = "float32",
+    chat_template: bool = True,
+    adds_bos: bool = True,
+    max_position_embeddings: int = 2048,
+    vocab_size: int = 800,
+) -> Path:
+    """Write a random causal model with its tokenizer into `folder` and give the folder back."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    make_tokenizer(folder, chat_template=chat_template, adds_bos=adds_bos, vocab_size=vocab_size)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    config = _config(kind, len(tokenizer), hidden, layers, max_position_embeddings, tokenizer)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AutoModelForCausalLM.from_config(config)
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1 and "norm" not in name:
+                torch.nn.init.normal_(parameter, std=0.25)
+    model.to(getattr(torch, dtype)).save_pretrained(folder)
+    return folder
+
+
+def _config(kind: Kind, vocab_size: int, hidden: int, layers: int, positions: int, tokenizer: Any) -> Any:
+    from transformers import GPT2Config, LlamaConfig, Qwen2Config
+
+    ids = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "tie_word_embeddings": False,
+    }
+    if kind == "gpt2":
+        return GPT2Config(vocab_size=vocab_size, n_embd=hidden, n_layer=layers, n_head=4, n_positions=positions, **ids)
+    return {"llama": LlamaConfig, "qwen2": Qwen2Config}[kind](
+        vocab_size=vocab_size,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=positions,
+        **ids,
+    )
+
+
+def make_adapter(
+    base_folder: Path,
+    folder: Path,
+    *,
+    rank: int = 4,
+    seed: int = 1,
+    scale: float = 0.05,
+    step: int | None = 100,
+    tokenizer: bool = False,
+    optimizer: bool = False,
+    **lora: Any,
+) -> Path:
+    """Write a LoRA of `base_folder` in PEFT's layout. `scale` is the deviation of B; 0 leaves the adapter inert.
+
+    `step` goes into trainer_state.json; `tokenizer` copies the base's tokenizer beside it, as LLaMA-Factory does;
+    `lora` are further arguments of peft's LoraConfig.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(base_folder)
+    settings = {"target_modules": _TARGETS[model.config.model_type], "lora_alpha": 2 * rank, **lora}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        adapted = get_peft_model(model, LoraConfig(r=rank, task_type="CAUSAL_LM", **settings))
+        for name, parameter in adapted.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=scale)
+    adapted.save_pretrained(folder)
+    if step is not None:
+        (folder / "trainer_state.json").write_text(json.dumps({"global_step": step}), encoding="utf-8")
+    if tokenizer:
+        AutoTokenizer.from_pretrained(base_folder).save_pretrained(folder)
+    if optimizer:
+        (folder / "optimizer.pt").write_bytes(b"moments")
+    return folder
