@@ -20,6 +20,34 @@ FilterFactory = Callable[..., Filter]
 _FACTORIES: dict[str, FilterFactory] = {}
 
 
+class Unparsed(str):
+    """The value that stands for an answer in which a filter found nothing.
+
+    It is the fallback text to everyone else; being of a type of its own tells it from an answer that reads the same.
+    A filter that rewrites texts keeps the type: `type(text)(…)`.
+    """
+
+    __slots__ = ()
+
+
+def parse_failed(value: Any) -> bool:
+    """Whether filters found nothing in the answer, or in any of several samples. Ask before the value is encoded."""
+    if isinstance(value, list):
+        return bool(value) and all(parse_failed(item) for item in value)
+    return isinstance(value, Unparsed)
+
+
+def each_text(transform: Callable[[Any], Any]) -> Filter:
+    """A filter that applies `transform` to each response, or to the one value that an earlier filter has chosen."""
+
+    def apply(responses: Any, _document: Mapping[str, Any]) -> Any:
+        if isinstance(responses, (list, tuple)):
+            return [transform(response) for response in responses]
+        return transform(responses)
+
+    return apply
+
+
 def register_filter(*names: str) -> Callable[[FilterFactory], FilterFactory]:
     """Register a factory, which takes the filter's arguments from YAML and returns the filter."""
 

@@ -1,0 +1,38 @@
+"""The filters `take_first` and `take_first_k`: which of several samples count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from filters.registry import Filter, register_filter
+from pipeline.errors import TaskError
+
+
+@register_filter("take_first")
+def take_first() -> Filter:
+    """The first sample: a text, or all the likelihoods of a choice task's continuations."""
+
+    def apply(responses: Any, _document: Mapping[str, Any]) -> Any:
+        if not isinstance(responses, (list, tuple)):
+            return responses  # an earlier filter has chosen
+        return responses[0]
+
+    return apply
+
+
+@register_filter("take_first_k")
+def take_first_k(k: int) -> Filter:
+    """The first `k` samples, as a list. Raises TaskError for a document with fewer."""
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise ValueError(f"k is a number of samples, 1 or more, not {k!r}")
+
+    def apply(responses: Any, _document: Mapping[str, Any]) -> Any:
+        if len(responses) < k:
+            raise TaskError(
+                f"take_first_k needs {k} samples of each document and got {len(responses)}",
+                fix=f"Set `repeats: {k}` or more in the task's file, or a smaller k.",
+            )
+        return list(responses[:k])
+
+    return apply
