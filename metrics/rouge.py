@@ -14,7 +14,7 @@ from metrics.tokenizers import find_tokenizer, suitable_tokenizer
 from pipeline.errors import MetricError, TaskError
 
 _NAMES = ("rouge-1", "rouge-2", "rouge-l")
-_OUTPUTS = {f"{name}{part}": Output() for name in _NAMES for part in ("", "-p", "-r")}
+_OUTPUTS = {f"{name}{part}": Output(maximum=100.0) for name in _NAMES for part in ("", "-p", "-r")}
 
 
 @register_metric("rouge", _OUTPUTS, packages=("jieba", "rapidfuzz"), output_types=("generate_until",))

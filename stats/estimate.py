@@ -1,0 +1,51 @@
+"""One figure with its uncertainty: what a table shows of a column of values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stats.intervals import Interval, student_t, wilson
+from stats.mean import Column, MeanSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value over `n` rows, its standard error, and an interval by `method`; None where undefined."""
+
+    value: float | None
+    n: int
+    missing: int = 0
+    se: float | None = None
+    low: float | None = None
+    high: float | None = None
+    method: str | None = None
+
+
+def estimate_mean(column: Column, confidence: float = 0.95, maximum: float | None = 1.0) -> Estimate:
+    """The mean with the interval that suits the values.
+
+    `wilson` where each value is 0 or `maximum` and no cluster repeats; else `student-t` with n - 1 degrees of freedom,
+    or `cluster-t` with one less than the clusters where clusters repeat. `maximum`: the highest value that a row can
+    have (None: there is none); an interval of values in 0 to `maximum` does not leave that range.
+    """
+    summary = column.summary(maximum)
+    interval = _interval(summary, confidence, maximum)
+    return Estimate(summary.mean, summary.n, summary.missing, summary.se, *interval)
+
+
+def _interval(summary: MeanSummary, confidence: float, maximum: float | None) -> Interval:
+    clustered = summary.clusters < summary.n
+    two_valued = maximum is not None and summary.zeros + summary.ones == summary.n
+    if maximum is not None and two_valued and not clustered:
+        low, high, method = wilson(summary.ones, summary.n, confidence)
+        return Interval(_scaled(low, maximum), _scaled(high, maximum), method)
+    low, high, method = student_t(summary.mean, summary.se, summary.clusters - 1, confidence)
+    if low is None or high is None:
+        return Interval(None, None, None)
+    if maximum is not None and two_valued:
+        low, high = max(low, 0.0), min(high, maximum)
+    return Interval(low, high, "cluster-t" if clustered else method)
+
+
+def _scaled(bound: float | None, factor: float) -> float | None:
+    return None if bound is None else bound * factor
