@@ -94,5 +94,6 @@ def _standard_error(
         return count, None
     deviations = values - mean
     sums = deviations if count == len(values) else np.bincount(membership, weights=deviations, minlength=count)
-    variance = count / (count - 1) * float(np.dot(sums, sums)) / len(values) ** 2
+    squares = math.fsum((sums * sums).tolist())  # exact: clusters come in the order of their hashes, which vary
+    variance = count / (count - 1) * squares / len(values) ** 2
     return count, math.sqrt(variance)
