@@ -20,13 +20,6 @@ _SYNONYMS = {
     "stop_sequences": "until",
 }
 _FIELDS = {field.name for field in msgspec.structs.fields(GenerationSettings)}
-# What of a model's generation_config.json has a meaning here, when the run asks for it.
-_FROM_MODEL = _FIELDS | {"do_sample", "max_new_tokens"}
-
-
-def model_defaults(generation_config: Mapping[str, Any]) -> dict[str, Any]:
-    """The generation settings that a model's generation_config.json brings along."""
-    return {name: value for name, value in generation_config.items() if name in _FROM_MODEL and value is not None}
 
 
 def effective_generation(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> GenerationSettings:

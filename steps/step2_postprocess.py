@@ -96,7 +96,7 @@ def _filter_row(row: _Generated, spec: Spec, pipelines: dict[str, Filter]) -> Fi
             value = pipeline(responses, document)
         except EvaluationError:
             raise
-        except Exception as error:  # the row boundary: one answer that a filter cannot take is one error row
+        except Exception as error:  # noqa: BLE001  # the row boundary: one answer that a filter cannot take is one error row
             result.status = "error"
             result.error = ErrorRecord(type=type(error).__name__, message=f"filter {name}: {error}")
             return result

@@ -143,7 +143,7 @@ def _value_rows(
         values = _call(metric, arguments, [item for _, item in live])
     except EvaluationError:
         raise
-    except Exception:  # the row boundary, a batch at once: the rows that are sound keep their values
+    except Exception:  # noqa: BLE001  # the row boundary, a batch at once: the rows that are sound keep their values
         values = [_value_alone(metric, arguments, row, item) for row, item in live]
     for (row, _), valued in zip(live, values, strict=True):
         row.values.update({name: _storable(value, metric.name) for name, value in valued.items()})
@@ -152,7 +152,7 @@ def _value_rows(
 def _value_alone(metric: Metric, arguments: dict[str, Any], row: ScoredRow, item: MetricInput) -> Values:
     try:
         return _call(metric, arguments, [item])[0]
-    except Exception as error:  # the row boundary: the instrument failed, so the value is missing, not 0
+    except Exception as error:  # noqa: BLE001  # the row boundary: the instrument failed, so the value is missing, not 0
         row.flags.setdefault("metric_errors", {})[metric.name] = f"{type(error).__name__}: {error}"
         return dict.fromkeys(metric.outputs)
 

@@ -1,0 +1,185 @@
+"""What step 1 would do: models with their identities, tasks, and for each unit the basis of its view and its calls.
+
+Nothing here loads a model, so `status` and `check --plan` use it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from models.checkpoints import NamedAdapter, expand_adapters
+from models.generation import effective_generation
+from models.identity import ModelIdentity, model_identity, tokenizer_fingerprint
+from models.locate import model_folder
+from models.properties import generation_defaults, model_config, resolve_dtype, resolve_max_length
+from pipeline.config import NEUTRAL_ENGINE, Step1Settings
+from pipeline.fingerprint import FileHashes, digest
+from pipeline.lock_file import Basis
+from pipeline.requests import GenerationSettings
+from pipeline.rows import to_plain
+from steps.calls import Call, Sampling, example_calls, generation_dict
+from steps.manifest import Manifest, ModelRecord, make_manifest
+from steps.units import Unit
+from tasks.loader import load_tasks
+from tasks.task import Example, PromptSettings, Task, TaskSet
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class PlannedModel:
+    """A model of the run: the base, or an adapter of it. Requests for an adapter bear the model's name."""
+
+    record: ModelRecord
+    identity: ModelIdentity
+    adapter: NamedAdapter | None = None
+
+    def inputs(self) -> dict[str, str]:
+        """The content hashes that make the identity, by names that a person knows."""
+        return dict(_flat("", self.identity.as_dict()))
+
+
+class Step1Plan:
+    """The whole of step 1 under `settings`. Raises InputError for models, tasks or settings that cannot be used."""
+
+    def __init__(self, settings: Step1Settings, tasks: TaskSet, hashes: FileHashes) -> None:
+        self.settings = settings
+        self.tasks = tasks
+        self.folder = model_folder(settings.model.path, settings.model.revision)
+        self.chat_template = Path(settings.chat_template) if settings.chat_template else None
+        self._hashes = hashes
+        self._examples: tuple[str, list[Example]] | None = None
+
+    @cached_property
+    def models(self) -> tuple[PlannedModel, ...]:
+        """The base, then its adapters by training step."""
+        settings = self.settings
+        base = ModelRecord(name=settings.model.name, path=settings.model.path)
+        whole = settings.engine.use_model_generation_config
+        weights = model_identity(self.folder, self._hashes, whole_generation_config=whole)
+        planned = [PlannedModel(base, weights)]
+        for adapter in expand_adapters(settings.adapters, settings.model.name):
+            record = ModelRecord(
+                name=adapter.name, path=base.path, adapter=str(adapter.path), training_step=adapter.step
+            )
+            planned.append(PlannedModel(record, weights.with_adapter(adapter.path, self._hashes), adapter))
+        return tuple(planned)
+
+    @cached_property
+    def engine(self) -> dict[str, Any]:
+        """What of the engine decides a result, with `auto` and defaults resolved."""
+        engine = self.settings.engine.model_dump(mode="json", exclude=set(NEUTRAL_ENGINE))
+        config = model_config(self.folder)
+        engine["dtype"] = resolve_dtype(self.settings.engine.dtype, config)
+        engine["max_length"] = resolve_max_length(self.settings.engine.max_length, config)
+        engine["truncation_side"] = "left"
+        engine["tokenizer"] = tokenizer_fingerprint(self.folder, self.chat_template)
+        return engine
+
+    @property
+    def units(self) -> list[Unit]:
+        """Every model on every task; task by task, so that models can be compared early."""
+        return [Unit(model.record.name, task) for task in self.tasks.tasks for model in self.models]
+
+    def manifest(self) -> Manifest:
+        return make_manifest(self.settings, [model.record for model in self.models])
+
+    def model(self, name: str) -> PlannedModel:
+        return next(model for model in self.models if model.record.name == name)
+
+    def configuration(self) -> dict[str, Any]:
+        """What all processes that share this run must agree on."""
+        return {
+            "models": {model.record.name: model.identity.as_dict() for model in self.models},
+            "engine": self.engine,
+            "tasks": {task.name: self._task_settings(task) for task in self.tasks.tasks},
+        }
+
+    def basis(self, unit: Unit) -> Basis:
+        """What the unit's view follows from."""
+        return Basis(
+            version=VERSION,
+            inputs=self.model(unit.model).inputs() | unit.task.inputs(),
+            settings={"engine": self.engine, **self._task_settings(unit.task)},
+        )
+
+    def _task_settings(self, task: Task) -> dict[str, Any]:
+        settings = self.settings
+        sampling = self.sampling(task)
+        generation = self.generation(task)
+        samples = None if settings.samples is None else settings.samples.get(task.name, [])
+        return {
+            "task": to_plain(task.definition()["request"], f"the definition of {task.name}"),
+            "prompt": to_plain(vars(self.prompt_settings(task)), "the prompt settings"),
+            "generation": generation_dict(generation),
+            "seed": None if generation.greedy else sampling.seed,
+            "replicate": sampling.replicate,
+            "repeats": sampling.repeats,
+            "limit": self.limit(task),
+            "samples": samples,
+        }
+
+    def limit(self, task: Task) -> float | None:
+        """How many documents; a task's own setting wins over the run's."""
+        own = task.limit
+        return self.settings.limit if own is None else own
+
+    def sampling(self, task: Task) -> Sampling:
+        return Sampling(self.settings.seed, self.settings.replicate, task.repeats)
+
+    def prompt_settings(self, task: Task) -> PromptSettings:
+        settings = self.settings
+        return PromptSettings(
+            num_fewshot=settings.num_fewshot,
+            fewshot_seed=settings.fewshot_seed,
+            chat=settings.apply_chat_template is True,
+            fewshot_as_multiturn=settings.fewshot_as_multiturn,
+            system_instruction=settings.system_instruction,
+        )
+
+    def generation(self, task: Task) -> GenerationSettings:
+        """The effective generation settings, weakest source first: model, run, task, run's override."""
+        sources: list[tuple[str, Mapping[str, Any]]] = []
+        if self.settings.engine.use_model_generation_config:
+            sources.append(("generation_config.json", generation_defaults(self.folder)))
+        sources.append(("step1.generation", self.settings.generation))
+        sources.append((f"generation_kwargs of {task.name}", task.generation_kwargs))
+        sources.append(("step1.generation_override", self.settings.generation_override))
+        return effective_generation(sources)
+
+    def examples(self, task: Task) -> list[Example]:
+        """The task's documents with their requests; kept for the next model, which is asked the same."""
+        if self._examples is None or self._examples[0] != task.name:
+            samples = None if self.settings.samples is None else self.settings.samples.get(task.name, [])
+            examples = list(task.examples(self.prompt_settings(task), self.limit(task), samples))
+            self._examples = (task.name, examples)
+        return self._examples[1]
+
+    def calls(self, unit: Unit) -> list[list[Call]]:
+        """The calls of each of the task's examples, in their order."""
+        scope = digest([self.model(unit.model).identity.as_dict(), self.engine])
+        generation, sampling = self.generation(unit.task), self.sampling(unit.task)
+        return [list(example_calls(example, scope, generation, sampling)) for example in self.examples(unit.task)]
+
+
+def make_plan(settings: Step1Settings, hashes: FileHashes, where: Any = None) -> Step1Plan:
+    """The plan of step 1. Raises InputError."""
+    tasks = load_tasks(settings.tasks, settings.include_path, settings.trust_task_code, hashes, where)
+    return Step1Plan(settings, tasks, hashes)
+
+
+def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name in value:
+            yield from _flat(f"{path} {name}".strip(), value[name])
+    else:
+        yield path, str(value)
+
+
+def distinct(calls: Sequence[Sequence[Call]]) -> dict[str, Call]:
+    """The calls by key: equal requests are one call."""
+    return {call.key: call for group in calls for call in group}

@@ -1,0 +1,85 @@
+"""The rows of step 1, made from a document's calls and what the memo knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from pipeline.fingerprint import digest
+from pipeline.memo import Failure
+from pipeline.requests import GenerateResult, Result, ScoreResult
+from pipeline.rows import ErrorRecord, GenerationRow, RequestRecord, to_plain
+from steps.calls import Call, generation_dict
+from tasks.task import Example
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(GenerateResult | ScoreResult)
+
+
+def encode_result(result: GenerateResult | ScoreResult) -> bytes:
+    """A result as the memo holds it: without its key, with infinities kept (MessagePack)."""
+    return _encoder.encode(msgspec.structs.replace(result, key=""))
+
+
+def decode_result(value: bytes) -> GenerateResult | ScoreResult:
+    return _decoder.decode(value)
+
+
+def make_row(
+    model: str,
+    task: str,
+    example: Example,
+    calls: Sequence[Call],
+    results: Mapping[str, Result],
+    failures: Mapping[str, Failure],
+) -> GenerationRow:
+    """The row of one document; an error row where a call of it has no result."""
+    records = [_record(example, call, results.get(call.key), failures.get(call.key)) for call in calls]
+    error = next((record.error for record in records if record.error), None)
+    generates = any(call.spec.type == "generate_until" for call in calls)
+    return GenerationRow(
+        model=model,
+        task=task,
+        doc_id=example.document.doc_id,
+        index=example.document.index,
+        status="error" if error else "ok",
+        error=error,
+        document=to_plain(example.document.data, f"a field of document {example.document.index} of {task}"),
+        prompt=example.prompt,
+        prompt_hash=prompt_hash(example),
+        target=to_plain(example.target, f"the target of document {example.document.index} of {task}"),
+        choices=example.choices,
+        requests=records,
+        generation=generation_dict(calls[0].generation) if generates else None,
+    )
+
+
+def prompt_hash(example: Example) -> str:
+    """16 hex digits that tell whether two models were asked the same."""
+    return digest([[spec.prompt, spec.continuations] for spec in example.requests])[:16]
+
+
+def _record(example: Example, call: Call, result: Result | None, failure: Failure | None) -> RequestRecord:
+    record = RequestRecord(
+        type=call.spec.type,
+        sample=call.sample,
+        prompt=None if call.spec.prompt == example.prompt else call.spec.prompt,
+        continuations=list(call.spec.continuations) or None,
+    )
+    match result:
+        case GenerateResult():
+            record.text = result.text
+            record.finish_reason = result.finish_reason
+            record.completion_tokens = [result.completion_tokens]
+        case ScoreResult():
+            record.logprobs = [to_plain(logprob) for logprob in result.logprobs]
+            record.greedy = list(result.greedy)
+            record.completion_tokens = list(result.completion_tokens)
+        case _:
+            kind, message = (failure.type, failure.message) if failure else ("NotAsked", "the engine gave no answer")
+            record.error = ErrorRecord(type=kind, message=message)
+            return record
+    record.prompt_tokens = result.prompt_tokens
+    record.truncated_tokens = result.truncated_tokens
+    return record
