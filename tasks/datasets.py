@@ -1,0 +1,200 @@
+"""Where a task's documents come from: files of one's own, or the Hugging Face hub; both give the documents of a split.
+
+The package `datasets` is imported only for the hub.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.errors import DataError, MissingPackageError
+from pipeline.fingerprint import FileHashes
+from tasks.data_files import DataFile, data_file, find_split, split_names
+from tasks.data_readers import ReadOptions, Record, read_records
+
+_FILE_BUILDERS = frozenset({"json", "jsonl", "csv", "tsv", "parquet", "arrow"})
+FileMap = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+
+
+class DataSource(Protocol):
+    """The splits of one data set."""
+
+    def locate(self, split: str) -> None:
+        """Raises DataError if it can be seen without reading that the split is not there."""
+        ...
+
+    def records(self, split: str) -> Iterator[Record]: ...
+
+    def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
+        """What the split's documents come from, by a name that a person knows, with its content's hash."""
+        ...
+
+    def same(self, split: str, other: str) -> bool:
+        """Whether two splits are the same documents."""
+        ...
+
+    def description(self) -> dict[str, Any]:
+        """What of the source belongs to the task's definition; contents are in `hashes`, paths are nowhere."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalData:
+    """A folder or zip, or files named one by one."""
+
+    config: str | None
+    where: str  # file:line, for messages
+    folder: Path | None = None
+    files: FileMap | None = None
+    options: ReadOptions = field(default_factory=ReadOptions)
+
+    def locate(self, split: str) -> None:
+        self._files(split)
+
+    def records(self, split: str) -> Iterator[Record]:
+        for file in self._files(split):
+            yield from read_records(file, self.options)
+
+    def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
+        return {file.name: file_hashes(file.path) for file in self._files(split)}
+
+    def same(self, split: str, other: str) -> bool:
+        return split == other or self._files(split) == self._files(other)
+
+    def description(self) -> dict[str, Any]:
+        names = self.options.column_names
+        return {"column_names": list(names) if names else None, "delimiter": self.options.delimiter}
+
+    def _files(self, split: str) -> list[DataFile]:
+        if self.files is None:
+            assert self.folder is not None
+            return [find_split(self.folder, self.config, split, self.where)]
+        named = self.files
+        if isinstance(named, Mapping):
+            known = next((name for name in split_names(split) if name in named), None)
+            if known is None:
+                fix = f"Add it: data_files: {{{split}: <file>}}"
+                given = ", ".join(named)
+                raise DataError(f"data_files has no split {split}; it has {given}", where=self.where, fix=fix)
+            named = named[known]
+        patterns = [named] if isinstance(named, str) else named
+        return [data_file(path, split, self.where) for text in patterns for path in self._paths(text)]
+
+    def _paths(self, text: str) -> list[Path]:
+        path = (self.folder or Path()) / Path(text).expanduser()
+        if not glob.has_magic(text) or path.exists():
+            return [path]
+        found = sorted(glob.glob(str(path), recursive=True))
+        if not found:
+            raise DataError(f"no file matches {path}", where=self.where)
+        return [Path(name) for name in found]
+
+
+class HubData:
+    """A data set of the Hugging Face hub, downloaded or taken from its cache at the first use of a split."""
+
+    def __init__(self, path: str, config: str | None, arguments: Mapping[str, Any], where: str) -> None:
+        self._path = path
+        self._config = config
+        self._arguments = {name: value for name, value in arguments.items() if name != "trust_remote_code"}
+        self._where = where
+        self._loaded: Any = None
+
+    def locate(self, split: str) -> None:
+        return None
+
+    def records(self, split: str) -> Iterator[Record]:
+        for number, data in enumerate(self._split(split), 1):
+            yield Record(dict(data), f"{self._name(split)}, record {number}")
+
+    def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
+        return {self._name(split): str(self._split(split)._fingerprint)}
+
+    def same(self, split: str, other: str) -> bool:
+        return split == other
+
+    def description(self) -> dict[str, Any]:
+        return {"path": self._path, "name": self._config, "arguments": self._arguments}
+
+    def _name(self, split: str) -> str:
+        return "/".join(part for part in (self._path, self._config, split) if part)
+
+    def _split(self, split: str) -> Any:
+        if self._loaded is None:
+            self._loaded = self._load()
+        if split not in self._loaded:
+            there = ", ".join(self._loaded)
+            raise DataError(f"{self._path} has no split {split}; it has {there}", where=self._where)
+        return self._loaded[split]
+
+    def _load(self) -> Any:
+        try:
+            import datasets
+        except ImportError as error:
+            raise MissingPackageError("datasets", f"the data set {self._path}") from error
+        try:
+            return datasets.load_dataset(self._path, self._config, **self._arguments)
+        except (OSError, ValueError, RuntimeError, TypeError) as error:  # what `datasets` raises offline or misnamed
+            first = (str(error) or type(error).__name__).splitlines()[0]
+            raise DataError(
+                f"the data set {self._path} could not be had from the Hugging Face hub: {first}",
+                where=self._where,
+                fix="Without network, give the task a local copy in the run's YAML: data_dir: <folder or zip>",
+            ) from error
+
+
+def open_source(
+    path: str | None,
+    config: str | None,
+    arguments: Mapping[str, Any],
+    *,
+    data_dir: str | None = None,
+    data_files: FileMap | None = None,
+    task_folder: Path | None = None,
+    where: str,
+) -> DataSource:
+    """The source that a task's `dataset_*` keys name; the run's own `data_dir` or `data_files` go before them.
+
+    Relative paths of a task's file are taken from the working directory, and where they are not there, from beside
+    the file. Raises DataError if nothing says where data are.
+    """
+    options = _options(arguments, where)
+    if data_dir is not None or data_files is not None:
+        folder = Path(data_dir).expanduser() if data_dir is not None else None
+        return LocalData(config, where, folder, data_files, options)
+    if path is None:
+        fix = "Give dataset_path in its file, or data_dir or data_files in the run's YAML."
+        raise DataError("nothing says where the task's data are", where=where, fix=fix)
+    if path in _FILE_BUILDERS:
+        if "data_files" not in arguments and "data_dir" not in arguments:
+            fix = "Add dataset_kwargs: {data_files: {test: <file>}}"
+            raise DataError(f"dataset_path: {path} needs the files' names", where=where, fix=fix)
+        files = _beside(arguments.get("data_files"), task_folder)
+        folder_name = _beside(arguments.get("data_dir"), task_folder)
+        return LocalData(config, where, Path(folder_name) if folder_name else None, files, options)
+    local = _beside(path, task_folder)
+    if Path(local).is_dir() or Path(local).suffix == ".zip":
+        return LocalData(config, where, Path(local), arguments.get("data_files"), options)
+    return HubData(path, config, arguments, where)
+
+
+def _options(arguments: Mapping[str, Any], where: str) -> ReadOptions:
+    names = arguments.get("column_names", arguments.get("names"))
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise DataError("column_names takes a list of names", where=where)
+    return ReadOptions(tuple(names) if names else None, arguments.get("delimiter", arguments.get("sep")))
+
+
+def _beside(value: Any, folder: Path | None) -> Any:
+    """Relative paths that do not stand in the working directory, taken from `folder`."""
+    if isinstance(value, Mapping):
+        return {name: _beside(one, folder) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_beside(one, folder) for one in value]
+    if not isinstance(value, str) or folder is None or Path(value).is_absolute() or Path(value).exists():
+        return value
+    return str(folder / value) if (folder / value).exists() else value

@@ -1,0 +1,112 @@
+"""What a task reads out of a document: question, target, choices, prefix; by template, column name, index or function.
+
+The rules of type are the harness's: a rendered digit is an index where there are choices, a rendered `[…]` a list.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.errors import TaskError
+from tasks.task_code import load_function
+from tasks.task_config import FieldValue
+from tasks.task_file import FunctionReference
+from tasks.templates import Template
+
+Data = Mapping[str, Any]
+Target = str | int | float | list[Any]
+
+
+class DocumentField:
+    """One `doc_to_*` setting. `read` gives a column's value as it is, or the template's text."""
+
+    def __init__(self, value: FieldValue, where: str, trusted: bool) -> None:
+        """Raises TaskError for a broken template, or a function where task code is not trusted."""
+        self.where = where
+        self._fixed = value if isinstance(value, (int, list, dict)) else None
+        self._template = Template(value, where) if isinstance(value, str) else None
+        self._function: Callable[[Data], Any] | None = None
+        if isinstance(value, FunctionReference):
+            self._function = load_function(value, trusted)
+
+    def read(self, data: Data, label: str) -> tuple[Any, bool]:
+        """The value, and whether a template rendered it. `label` names the document in messages."""
+        if self._template is None:
+            return (self._fixed if self._function is None else self._call(data, label)), False
+        if self._template.text in data:
+            return data[self._template.text], False
+        return self._template.render(data, label), True
+
+    def _call(self, data: Data, label: str) -> Any:
+        assert self._function is not None
+        try:
+            return self._function(data)
+        except Exception as error:  # the function is the user's and may raise anything
+            what = f"the function fails on {label}: {type(error).__name__}: {error}"
+            raise TaskError(what, where=self.where) from error
+
+    def fault(self, what: str, label: str) -> TaskError:
+        return TaskError(f"{what}, on {label}", where=self.where)
+
+
+class TextField(DocumentField):
+    """A field that must give text: question, description, prefix."""
+
+    def text(self, data: Data, label: str) -> str:
+        value, _ = self.read(data, label)
+        if not isinstance(value, str):
+            raise self.fault(f"this must give text, and gives {_shown(value)}", label)
+        return value
+
+
+class TargetField(DocumentField):
+    """The gold answer: a text, the index of a choice, or a list of either."""
+
+    def __init__(self, value: FieldValue, where: str, trusted: bool, has_choices: bool) -> None:
+        super().__init__(value, where, trusted)
+        self._has_choices = has_choices
+
+    def target(self, data: Data, label: str) -> Target:
+        value, rendered = self.read(data, label)
+        if rendered:
+            return _as_target(value, self._has_choices)
+        if not isinstance(value, (str, int, float, list)):
+            raise self.fault(f"this must give text, an index or a list, and gives {_shown(value)}", label)
+        return value
+
+
+class ChoicesField(DocumentField):
+    """The answers to choose from."""
+
+    def choices(self, data: Data, label: str) -> list[str]:
+        value, rendered = self.read(data, label)
+        if rendered:
+            try:
+                value = ast.literal_eval(value)
+            except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+                what = f"doc_to_choice must render a list, [...], and renders {_shown(value)}"
+                raise self.fault(what, label) from error
+        if isinstance(value, dict):
+            value = list(value.values())
+        if not isinstance(value, (list, tuple)) or not value or not all(isinstance(one, str) for one in value):
+            raise self.fault(f"doc_to_choice must give a list of texts, and gives {_shown(value)}", label)
+        return list(value)
+
+
+def _as_target(text: str, has_choices: bool) -> Target:
+    if has_choices and text.isdigit():
+        return int(text)
+    if len(text) >= 2 and text[0] == "[" and text[-1] == "]":
+        try:
+            value = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            return text
+        return value if isinstance(value, list) else text
+    return text
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,129 @@
+"""From the run's task entries to tasks: names resolved, task files read and checked, data files found but not read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import TaskSettings
+from pipeline.errors import DataError, TaskError
+from pipeline.fingerprint import FileHashes
+from tasks.datasets import open_source
+from tasks.formats import AlpacaTask
+from tasks.groups import Resolver
+from tasks.harness_task import HarnessTask
+from tasks.index import BUNDLED, TaskIndex
+from tasks.task import Group, TaskSet
+from tasks.task_config import read_config
+from tasks.task_file import TaskFile, shown
+
+_LISTED = 10
+LoadedTask = HarnessTask | AlpacaTask
+
+
+def load_tasks(
+    entries: Sequence[TaskSettings],
+    include_path: Sequence[str],
+    trust_task_code: bool,
+    file_hashes: FileHashes,
+    where: Callable[[int], str],
+) -> TaskSet:
+    """The tasks and groups of a run, in the order of its entries; `where` gives an entry's place in the run's file.
+
+    A task that several entries name alike stands once. Raises TaskError, ConfigError or DataError: unknown names,
+    faults of task files, code that is not trusted, local data that are not there.
+    """
+    index = TaskIndex(include_path)
+    resolver = Resolver(index)
+    tasks: dict[str, tuple[LoadedTask, TaskSettings]] = {}
+    groups: dict[str, Group] = {}
+    for number, entry in enumerate(entries):
+        place = where(number)
+        loaded, found = _load_entry(entry, place, index, resolver, trust_task_code, file_hashes)
+        for task in loaded:
+            known = tasks.get(task.name)
+            if known is None:
+                tasks[task.name] = (task, entry)
+            elif known[1].model_copy(update={"name": entry.name}) != entry:
+                raise TaskError(f"the task {task.name} is asked for twice, with different settings", where=place)
+        groups |= found
+    return TaskSet(tuple(task for task, _ in tasks.values()), tuple(groups.values()))
+
+
+def _load_entry(
+    entry: TaskSettings,
+    where: str,
+    index: TaskIndex,
+    resolver: Resolver,
+    trust_task_code: bool,
+    file_hashes: FileHashes,
+) -> tuple[list[LoadedTask], dict[str, Group]]:
+    loaded: list[LoadedTask] = []
+    groups: dict[str, Group] = {}
+    if entry.format is not None:
+        known = index.find(entry.name, where)
+        if known is not None:
+            fix = f"Give your data another name; {shown(known.path)} defines that one."
+            raise TaskError(f"{entry.name} is the name of a {known.kind}", where=where, fix=fix)
+        loaded.append(AlpacaTask(entry, where, file_hashes))
+    else:
+        resolved = resolver.resolve(entry.name, where)
+        groups = resolved.groups
+        files = resolved.files.values()
+        loaded += [_harness_task(file, entry, where, trust_task_code, file_hashes) for file in files]
+    _check_data(loaded, entry, where)
+    return loaded, groups
+
+
+def _harness_task(
+    file: TaskFile, entry: TaskSettings, where: str, trust_task_code: bool, file_hashes: FileHashes
+) -> HarnessTask:
+    config = read_config(file.overridden(_entry_overrides(file, entry), {}))
+    local = entry.data_dir is not None or entry.data_files is not None
+    source = open_source(
+        config.dataset_path,
+        config.dataset_name,
+        config.dataset_kwargs,
+        data_dir=entry.data_dir,
+        data_files=entry.data_files,
+        task_folder=file.path.parent,
+        where=where if local else file.where("dataset_path"),
+    )
+    trusted = trust_task_code or file.path.resolve().is_relative_to(BUNDLED)
+    return HarnessTask(config, source, trusted=trusted, file_hashes=file_hashes, limit=entry.limit)
+
+
+def _entry_overrides(file: TaskFile, entry: TaskSettings) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    if entry.num_fewshot is not None:
+        overrides["num_fewshot"] = entry.num_fewshot
+    if entry.generation_kwargs:
+        overrides["generation_kwargs"] = {**(file.values.get("generation_kwargs") or {}), **entry.generation_kwargs}
+    return overrides
+
+
+def _check_data(tasks: Sequence[LoadedTask], entry: TaskSettings, where: str) -> None:
+    """Say at once, and for all tasks together, whose local data are not there."""
+    missing: list[tuple[str, DataError]] = []
+    for task in tasks:
+        try:
+            task.locate()
+        except DataError as error:
+            missing.append((task.name, error))
+    if not missing:
+        return
+    if len(tasks) == 1 or entry.data_dir is None or not Path(entry.data_dir).exists():
+        raise missing[0][1]
+    names = [name for name, _ in missing]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    there = [task.name for task in tasks if task.name not in names]
+    fix = f"Add the files, or name the tasks that there are: {', '.join(there)}."
+    if not there:
+        fix = f"For the first: {missing[0][1].what}. {missing[0][1].fix}"
+    raise DataError(
+        f"{entry.data_dir} has no data for {len(names)} of the {len(tasks)} tasks of {entry.name}: "
+        f"{', '.join(names[:_LISTED])}{more}",
+        where=where,
+        fix=fix,
+    )

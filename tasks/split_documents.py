@@ -1,0 +1,58 @@
+"""The documents of a split as the task sees them: read from its source, then through the task's `process_docs`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from pipeline.errors import MissingPackageError, TaskError
+from tasks.datasets import DataSource
+from tasks.task_code import load_function
+from tasks.task_config import TaskConfig
+from tasks.task_file import FunctionReference
+
+ProcessDocs = Callable[[Any], Iterable[Mapping[str, Any]]]
+
+
+class SplitDocuments:
+    """Reads splits of one task's data."""
+
+    def __init__(self, source: DataSource, config: TaskConfig, trusted: bool) -> None:
+        """Raises TaskError where `process_docs` is named and task code is not trusted."""
+        self.source = source
+        self._config = config
+        self._process = config.process_docs
+        self._own = _loaded(config.process_docs, trusted)
+        self._fewshot_process: FunctionReference | None = config.fewshot_config.get("process_docs", self._process)
+        self._fewshot = _loaded(self._fewshot_process, trusted)
+
+    def read(self, split: str) -> Iterator[dict[str, Any]]:
+        """The documents that are asked about."""
+        return self._read(split, self._own, self._process)
+
+    def read_fewshot(self, split: str) -> Iterator[dict[str, Any]]:
+        """Documents of the split that the task names for few-shot examples."""
+        return self._read(split, self._fewshot, self._fewshot_process)
+
+    def _read(
+        self, split: str, function: ProcessDocs | None, reference: FunctionReference | None
+    ) -> Iterator[dict[str, Any]]:
+        records = (record.data for record in self.source.records(split))
+        if function is None or reference is None:
+            yield from records
+            return
+        try:
+            import datasets
+        except ImportError as error:
+            raise MissingPackageError("datasets", f"process_docs of the task {self._config.task}") from error
+        table = datasets.Dataset.from_list(list(records))
+        try:
+            processed = [dict(data) for data in function(table)]
+        except Exception as error:  # the function is the user's and may raise anything
+            what = f"process_docs fails on the split {split}: {type(error).__name__}: {error}"
+            raise TaskError(what, where=reference.where) from error
+        yield from processed
+
+
+def _loaded(reference: FunctionReference | None, trusted: bool) -> ProcessDocs | None:
+    return load_function(reference, trusted) if reference is not None else None

@@ -1,0 +1,233 @@
+"""The keys of a task file: which there are, what values they take, and their defaults.
+
+One frozen struct, checked and located; it renders nothing and reads no data.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pipeline.errors import ConfigError, Problem
+from tasks.task_file import FunctionReference, TaskFile
+
+OUTPUT_TYPES = ("generate_until", "multiple_choice", "loglikelihood", "loglikelihood_rolling", "next_token")
+_DEFAULT_METRICS = {
+    "generate_until": ("exact_match",),
+    "multiple_choice": ("acc", "acc_norm"),
+    "loglikelihood": ("perplexity", "acc"),
+    "loglikelihood_rolling": ("word_perplexity", "byte_perplexity", "bits_per_byte"),
+    "next_token": ("acc",),
+}
+_FEWSHOT_KEYS = (
+    "sampler",
+    "split",
+    "samples",
+    "process_docs",
+    "doc_to_text",
+    "doc_to_target",
+    "doc_to_choice",
+    "gen_prefix",
+    "target_delimiter",
+    "fewshot_delimiter",
+)
+_SAMPLERS = ("default", "first_n")
+# Keys of the harness's format that this project's loader does not carry out; a value of None or False is as if absent.
+_UNSUPPORTED = {
+    "process_results": "own scoring functions",
+    "custom_dataset": "own data set functions",
+    "class": "Python task classes",
+    "doc_to_image": "images",
+    "doc_to_audio": "audio",
+    "use_prompt": "promptsource prompts",
+    "unsafe_code": "running generated code",
+}
+# Keys that change nothing here: names for display, and the harness's own bookkeeping.
+_CARRIED = ("task_alias", "tag", "group", "group_alias", "recipe", "include")
+# A template or column name, an index, fixed choices, or a function.
+FieldValue = str | int | list[Any] | dict[str, Any] | FunctionReference | None
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """A task file's settings, each under its own key's name; `file` knows their lines."""
+
+    file: TaskFile
+    task: str
+    output_type: str = "generate_until"
+    dataset_path: str | None = None
+    dataset_name: str | None = None
+    dataset_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    training_split: str | None = None
+    validation_split: str | None = None
+    test_split: str | None = None
+    fewshot_split: str | None = None
+    process_docs: FunctionReference | None = None
+    doc_to_text: FieldValue = None
+    doc_to_target: FieldValue = None
+    doc_to_choice: FieldValue = None
+    description: str = ""
+    target_delimiter: str = " "
+    fewshot_delimiter: str = "\n\n"
+    gen_prefix: str | None = None
+    num_fewshot: int | None = None
+    fewshot_config: Mapping[str, Any] = field(default_factory=dict)
+    generation_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    repeats: int = 1
+    filter_list: list[Mapping[str, Any]] | None = None
+    metric_list: list[Mapping[str, Any]] = field(default_factory=list)
+    should_decontaminate: bool = False
+    doc_to_decontamination_query: str | None = None
+    metadata: Any = None
+    cluster: str | None = None
+    slices: list[str] = field(default_factory=list)
+    primary_metric: str | None = None
+    higher_is_better: bool | Mapping[str, bool] | None = None
+
+    @property
+    def eval_split(self) -> str:
+        """The split that is asked about: test, else validation, else training."""
+        split = self.test_split or self.validation_split or self.training_split
+        assert split is not None  # `read_config` has seen to it
+        return split
+
+
+_TEXT, _FIELD = (str,), (str, int, list, dict, FunctionReference)
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("task", "output_type", "dataset_path", "dataset_name", "description", "gen_prefix"), _TEXT),
+    **dict.fromkeys(("training_split", "validation_split", "test_split", "fewshot_split"), _TEXT),
+    **dict.fromkeys(("target_delimiter", "fewshot_delimiter", "cluster", "primary_metric"), _TEXT),
+    **dict.fromkeys(("doc_to_target", "doc_to_choice"), _FIELD),
+    **dict.fromkeys(("dataset_kwargs", "fewshot_config", "generation_kwargs"), (dict,)),
+    **dict.fromkeys(("filter_list", "metric_list", "slices"), (list,)),
+    **dict.fromkeys(("num_fewshot", "repeats"), (int,)),
+    "doc_to_text": (str, int, FunctionReference),
+    "process_docs": (FunctionReference,),
+    "doc_to_decontamination_query": (str, FunctionReference),
+    "should_decontaminate": (bool,),
+    "higher_is_better": (bool, dict),
+    "metadata": (object,),
+}
+_KIND_NAMES = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a mapping",
+    FunctionReference: "a !function",
+}
+
+
+def read_config(file: TaskFile) -> TaskConfig:
+    """The settings of a task file, checked. Raises ConfigError with all faults, each with its line."""
+    problems = [problem for key, value in file.values.items() for problem in _key_problems(file, key, value)]
+    if problems:
+        raise ConfigError(problems)
+    config = _with_defaults(file)
+    problems = [*_setting_problems(config), *_list_problems(config), *_fewshot_problems(config)]
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _with_defaults(file: TaskFile) -> TaskConfig:
+    own = {one.name for one in fields(TaskConfig)} - {"file"}
+    values = {key: value for key, value in file.values.items() if key in own and value is not None}
+    config = TaskConfig(file=file, **values)
+    if not config.metric_list:
+        values["metric_list"] = [{"metric": name} for name in _DEFAULT_METRICS.get(config.output_type, ())]
+    if config.output_type == "generate_until":
+        values["generation_kwargs"] = _generation(config)
+    return TaskConfig(file=file, **values)
+
+
+def _generation(config: TaskConfig) -> dict[str, Any]:
+    """The harness stops at the few-shot delimiter where a task names no stop string, and decodes greedily."""
+    if not config.generation_kwargs:
+        return {"until": [config.fewshot_delimiter], "do_sample": False, "temperature": 0.0}
+    return {"until": [config.fewshot_delimiter], **config.generation_kwargs}
+
+
+def _key_problems(file: TaskFile, key: str, value: Any) -> list[Problem]:
+    where = file.where(key)
+    if key in _UNSUPPORTED:
+        supported = value is None or value is False
+        return [] if supported else [Problem(where, f"`{key}` ({_UNSUPPORTED[key]}) is not supported")]
+    if key in _CARRIED:
+        return []
+    wanted = _TYPES.get(key)
+    if wanted is None:
+        near = difflib.get_close_matches(key, [*_TYPES, *_UNSUPPORTED, *_CARRIED], 1)
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        return [Problem(where, f"`{key}` is not a key of task files{hint}")]
+    if value is None or (isinstance(value, wanted) and (not isinstance(value, bool) or bool in wanted)):
+        return []
+    if object in wanted:
+        return []
+    kinds = " or ".join(_KIND_NAMES[kind] for kind in wanted)
+    return [Problem(where, f"`{key}` takes {kinds}, not {value!r}")]
+
+
+def _setting_problems(config: TaskConfig) -> list[Problem]:
+    file, problems = config.file, []
+    if config.output_type not in OUTPUT_TYPES:
+        near = difflib.get_close_matches(config.output_type, OUTPUT_TYPES, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(OUTPUT_TYPES)}"
+        problems.append(Problem(file.where("output_type"), f"no output type is {config.output_type!r}; {hint}"))
+    if not (config.test_split or config.validation_split or config.training_split):
+        problems.append(Problem(file.where("task"), "the task names no test_split, validation_split or training_split"))
+    if config.output_type in ("multiple_choice", "next_token") and config.doc_to_choice is None:
+        problems.append(Problem(file.where("output_type"), f"`{config.output_type}` needs doc_to_choice"))
+    if config.doc_to_text is None and config.output_type != "loglikelihood_rolling":
+        problems.append(Problem(file.where("task"), "the task has no doc_to_text"))
+    if config.doc_to_target is None:
+        problems.append(Problem(file.where("task"), "the task has no doc_to_target"))
+    if isinstance(config.doc_to_text, int):
+        problems.append(Problem(file.where("doc_to_text"), "several inputs of one question are not supported"))
+    if config.repeats < 1:
+        problems.append(Problem(file.where("repeats"), f"`repeats` must be at least 1, not {config.repeats}"))
+    if (config.num_fewshot or 0) < 0:
+        problems.append(Problem(file.where("num_fewshot"), "`num_fewshot` must not be below 0"))
+    return problems
+
+
+def _list_problems(config: TaskConfig) -> list[Problem]:
+    file, problems = config.file, []
+    for number, entry in enumerate(config.metric_list):
+        where = file.where("metric_list", number)
+        if not isinstance(entry, dict) or not isinstance(entry.get("metric"), (str, FunctionReference)):
+            problems.append(Problem(where, "an entry of metric_list is a mapping with `metric: <name>`"))
+        elif any(isinstance(entry.get(key), FunctionReference) for key in ("metric", "aggregation")):
+            problems.append(Problem(where, "metrics and aggregations of the task's own code are not supported"))
+        elif entry.get("hf_evaluate"):
+            problems.append(Problem(where, "metrics of the `evaluate` package are not supported"))
+    for number, entry in enumerate(config.filter_list or []):
+        if not _is_pipeline(entry):
+            message = "an entry of filter_list is `{name: <name>, filter: [{function: <filter>, …}]}`"
+            problems.append(Problem(file.where("filter_list", number), message))
+    return problems
+
+
+def _is_pipeline(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("name"), str)
+        and isinstance(entry.get("filter"), list)
+        and all(isinstance(step, dict) and isinstance(step.get("function"), str) for step in entry["filter"])
+    )
+
+
+def _fewshot_problems(config: TaskConfig) -> list[Problem]:
+    file, problems = config.file, []
+    for key in config.fewshot_config:
+        if key not in _FEWSHOT_KEYS:
+            near = difflib.get_close_matches(str(key), _FEWSHOT_KEYS, 1)
+            hint = f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(_FEWSHOT_KEYS)}"
+            problems.append(Problem(file.where("fewshot_config", key), f"`{key}` is not a key of fewshot_config{hint}"))
+    sampler = config.fewshot_config.get("sampler", "default")
+    if sampler not in _SAMPLERS:
+        message = f"no few-shot sampler is {sampler!r}; there are {', '.join(_SAMPLERS)}"
+        problems.append(Problem(file.where("fewshot_config", "sampler"), message))
+    return problems

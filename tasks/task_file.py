@@ -1,0 +1,121 @@
+"""One task file as it stands on disk: its `include` chain merged, each key with the line that it comes from.
+
+What the keys mean is `task_config.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import strict_yaml
+from pipeline.errors import InputError, Problem, TaskError
+
+
+@dataclass(frozen=True)
+class FunctionReference:
+    """A `!function module.name` as written; nothing is imported (see `task_code.py`)."""
+
+    reference: str
+    folder: Path  # of the file that names it
+    where: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a key stands: in which document, below which path."""
+
+    document: strict_yaml.Located
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class TaskFile:
+    """Keys and values after includes, own keys over included ones."""
+
+    path: Path
+    values: dict[str, Any]
+    origins: dict[str, Origin]
+    warnings: tuple[Problem, ...] = ()
+
+    def where(self, *path: str | int) -> str:
+        """`file:line` of a key, or of something within its value; of the file itself for a key that it lacks."""
+        if path and isinstance(path[0], str) and path[0] in self.origins:
+            origin = self.origins[path[0]]
+            return origin.document.where((*origin.path, *path[1:]))
+        return f"{shown(self.path)}:1"
+
+    def overridden(self, values: Mapping[str, Any], origins: Mapping[str, Origin]) -> TaskFile:
+        """The same file with some keys replaced, as groups do for their members."""
+        return TaskFile(self.path, self.values | dict(values), self.origins | dict(origins), self.warnings)
+
+
+def shown(path: Path) -> str:
+    """The path as messages show it: relative where it lies below the working directory."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def read_task_file(path: Path) -> TaskFile:
+    """Read `path` and what it includes. A repeated key counts with its last value, and stands in `warnings`.
+
+    Raises TaskError for a missing or circular include, ConfigError for broken YAML.
+    """
+    return _read(path.resolve(), ())
+
+
+def _read(path: Path, including: tuple[Path, ...]) -> TaskFile:
+    document, warnings = _document(path)
+    if not isinstance(document.value, dict):
+        raise TaskError("a task file is a mapping of keys to values, and this is not", where=f"{shown(path)}:1")
+    own = {str(key): value for key, value in document.value.items()}
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for number, name in enumerate(_includes(own, document)):
+        included = _included(path, name, document, number, (*including, path))
+        values |= included.values
+        origins |= included.origins
+        warnings += included.warnings
+    values.pop("task_list", None)  # an included list of tasks is the other file's
+    own.pop("include", None)
+    values |= own
+    origins |= {key: Origin(document, (key,)) for key in own}
+    return TaskFile(path, values, origins, tuple(warnings))
+
+
+def _document(path: Path) -> tuple[strict_yaml.Located, list[Problem]]:
+    warnings: list[Problem] = []
+    name = Path(shown(path))
+
+    def function(content: Any, line: int) -> FunctionReference:
+        return FunctionReference(str(content).strip(), path.parent, f"{name}:{line}")
+
+    document = strict_yaml.read(name, constructors={"!function": function}, on_duplicate=warnings.append)
+    return document, warnings
+
+
+def _includes(own: Mapping[str, Any], document: strict_yaml.Located) -> list[str]:
+    value = own.get("include")
+    names = [] if value is None else value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str) for name in names):
+        raise TaskError("`include` takes a file's name, or a list of them", where=document.where(("include",)))
+    return names
+
+
+def _included(
+    path: Path, name: str, document: strict_yaml.Located, number: int, including: tuple[Path, ...]
+) -> TaskFile:
+    target = (path.parent / name).resolve()
+    where = document.where(("include", number))
+    if target in including:
+        chain = " -> ".join(shown(one) for one in (*including, target))
+        raise TaskError(f"the files include each other in a circle: {chain}", where=where)
+    try:
+        return _read(target, including)
+    except InputError as error:
+        if target.exists():
+            raise
+        raise TaskError(f"the included file {shown(target)} is not there", where=where) from error

@@ -1,0 +1,83 @@
+"""Jinja templates of task files: compiled once, sandboxed, and strict about names.
+
+A template sees the columns of one document and nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+from jinja2 import meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from pipeline.errors import TaskError
+
+_LISTED = 30
+# What an expression may raise on the values of a document: `{{ 1 / n }}`, `{{ options[label] }}`, `{{ x | int }}`.
+_EXPRESSION_ERRORS = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    re.error,
+)
+
+
+def _regex_replace(text: str, pattern: str, replacement: str, count: int = 0) -> str:
+    return re.sub(pattern, replacement, text, count=count)
+
+
+_environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+_environment.filters["regex_replace"] = _regex_replace
+
+
+@lru_cache(maxsize=4096)
+def _compile(text: str) -> jinja2.Template:
+    return _environment.from_string(text)
+
+
+class Template:
+    """One template and the line that it stands on (`file:line`)."""
+
+    def __init__(self, text: str, where: str) -> None:
+        """Raises TaskError, with the line, for a fault of the template's own."""
+        self.text = text
+        self.where = where
+        self._constant = text if "{" not in text else None
+        try:
+            self._compiled = _compile(text)
+        except jinja2.TemplateSyntaxError as error:
+            raise TaskError(f"the template cannot be read: {error.message}", where=where) from error
+
+    def render(self, data: Mapping[str, Any], label: str) -> str:
+        """The text for one document; `label` says which in messages. Raises TaskError for a column it lacks."""
+        if self._constant is not None:
+            return self._constant
+        try:
+            return self._compiled.render(data)
+        except _EXPRESSION_ERRORS as error:
+            raise self._fault(error, data, label) from error
+
+    def _fault(self, error: Exception, data: Mapping[str, Any], label: str) -> TaskError:
+        used = meta.find_undeclared_variables(_environment.parse(self.text))
+        missing = sorted(name for name in used if name not in data and name not in _environment.globals)
+        if not missing:
+            return TaskError(f"the template fails on {label}: {error}", where=self.where)
+        return missing_column(missing[0], data, label, self.where)
+
+
+def missing_column(name: str, data: Mapping[str, Any], label: str, where: str) -> TaskError:
+    """The error that says which column is wanted and which there are."""
+    columns = list(data)
+    near = difflib.get_close_matches(name, columns, 1)
+    more = f" and {len(columns) - _LISTED} more" if len(columns) > _LISTED else ""
+    hint = f"Did you mean {near[0]}? " if near else ""
+    fix = f"{hint}The columns there are: {', '.join(map(str, columns[:_LISTED]))}{more}."
+    return TaskError(f"the column {name!r} is named here, and {label} has none of that name", where=where, fix=fix)
