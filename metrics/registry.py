@@ -99,3 +99,11 @@ def find_metric(name: str, arguments: Mapping[str, Any] | None = None, where: st
             takes = f"It takes {', '.join(known)}." if known else "It takes none."
             raise TaskError(f"the metric {name} has no argument {argument!r}", where=where, fix=takes)
     return metric
+
+
+def find_output(name: str) -> tuple[str, Output]:
+    """The metric that gives values called `name`, and what is known of them. Raises TaskError where none does."""
+    for metric in _METRICS.values():
+        if name in metric.outputs:
+            return metric.name, metric.outputs[name]
+    raise TaskError(f"no metric gives values called {name!r}", fix="Run step 3 again: its rows name an unknown metric")

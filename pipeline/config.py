@@ -188,10 +188,8 @@ class Step3Settings(Shared):
 
 
 class Step4Settings(Shared):
-    """Aggregation: numbers, comparisons, report."""
+    """Aggregation: numbers with their errors, group means, tables."""
 
-    baseline: str = "base"
-    """The model that the others are compared with."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Confidence level of the intervals."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from models.engine import Engine
-from pipeline.console import debug, say
+from pipeline.console import say, trace
 from pipeline.fingerprint import canonical, digest
 from pipeline.interrupts import at_interrupt
 from pipeline.lock_file import Basis, Entry, LockFile, why_stale
@@ -139,7 +139,7 @@ class _UnitWork:
 
     def _keep(self, result: Result, versions: str) -> None:
         self.made += 1
-        debug(f"answered {result.key}")
+        trace(f"answered {result.key}")
         if isinstance(result, CallFailure):
             self.memo.put_failure(result.key, result.type, result.message, result.deterministic)
             return

@@ -1,0 +1,124 @@
+"""What steps 2 to 4 have in common: each reads the view before it, and is fresh while that view and its settings are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.config import Shared
+from pipeline.console import say
+from pipeline.errors import StaleInputError
+from pipeline.execution import Spec
+from pipeline.fingerprint import digest
+from pipeline.lock_file import Basis, Entry, LockFile, altered, why_stale
+from pipeline.os_locks import one_configuration
+from pipeline.run_folder import STEPS, VIEWS
+from steps.context import Context
+from steps.manifest import Manifest
+from steps.units import Unit, claim
+from tasks.task import Task, TaskSet
+
+
+@dataclass(frozen=True)
+class ChainedStep:
+    """A step after the first. `spec` gives all settings that affect the view of a task, as plain JSON."""
+
+    name: str
+    version: int
+    spec: Callable[[Task, Context], Spec]
+
+    @property
+    def before(self) -> str:
+        """The step whose view this one reads."""
+        return STEPS[STEPS.index(self.name) - 1]
+
+    def source(self, unit: Unit, context: Context) -> Path:
+        return context.folder.view(self.before, unit.model, unit.task.name)
+
+    def view(self, unit: Unit, context: Context) -> Path:
+        return context.folder.view(self.name, unit.model, unit.task.name)
+
+    def lock_file(self, unit: Unit, context: Context) -> LockFile:
+        return LockFile(context.folder, self.name, unit.model)
+
+
+def all_units(manifest: Manifest, tasks: TaskSet) -> list[Unit]:
+    """Every model on every task; task by task, so that models can be compared early."""
+    return [Unit(model.name, task) for task in tasks.tasks for model in manifest.models]
+
+
+def run_units(
+    step: ChainedStep,
+    settings: Shared,
+    context: Context,
+    units: list[Unit],
+    compute: Callable[[Unit, Basis], None],
+) -> int:
+    """Have `compute` bring each stale unit's view up to date; the number of error rows in all views.
+
+    Raises StaleInputError, before anything is computed, where a view of the step before is not sound.
+    """
+    bases = [step_basis(step, unit, context, settings.allow_stale) for unit in units]
+    by_unit = {(unit.model, unit.task.name): basis for unit, basis in zip(units, bases, strict=True)}
+
+    def basis(unit: Unit) -> Basis:
+        return by_unit[unit.model, unit.task.name]
+
+    configuration = digest({f"{model}~{task}": basis.settings for (model, task), basis in by_unit.items()})
+    with (
+        one_configuration(context.folder.os_lock(step.name), configuration, context.about()),
+        closing(
+            claim(context.folder, step.name, units, lambda unit: step_reasons(step, unit, basis(unit), context))
+        ) as claimed,
+    ):
+        for unit in claimed:
+            compute(unit, basis(unit))
+    entries = [step.lock_file(unit, context).get(unit.task.name) for unit in units]
+    errors = sum(entry.counts.get("errors", 0) for entry in entries if entry)
+    say(f"{step.name}: {len(units)} views up to date" + (f", {errors} error rows" if errors else ""))
+    return errors
+
+
+def step_basis(step: ChainedStep, unit: Unit, context: Context, allow_stale: bool) -> Basis:
+    """What the step's view of `unit` follows from. Raises StaleInputError where the view before is not sound."""
+    source = step.source(unit, context)
+    entry = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
+    faults = input_faults(step, unit, context, entry)
+    if faults and not (allow_stale and source.exists()):
+        allow = " (or pass --set allow_stale=true to use the file as it is)" if source.exists() else ""
+        raise StaleInputError(
+            f"the input of {step.name} for {unit.task.name} of {unit.model} is not ready: {'; '.join(faults)}",
+            where=str(source),
+            fix=f"Run {context.command(step.before)}{allow}",
+        )
+    content = entry.view.sha256 if entry and entry.view and not faults else context.hashes(source)
+    return Basis(version=step.version, inputs={VIEWS[step.before]: content}, settings=step.spec(unit.task, context))
+
+
+def input_faults(step: ChainedStep, unit: Unit, context: Context, entry: Entry | None) -> list[str]:
+    """Why the view before is not one to work on: unfinished, altered, or made from what has changed since."""
+    if entry is None:
+        return ["not yet made"]
+    if entry.state == "running":
+        return ["interrupted before its end"]
+    faults = altered(entry, step.source(unit, context), context.hashes)
+    earlier = STEPS[: STEPS.index(step.before)]
+    for name in earlier[-1:]:
+        made = LockFile(context.folder, name, unit.model).get(unit.task.name)
+        if made and made.view and entry.basis.inputs.get(VIEWS[name]) != made.view.sha256:
+            faults.append(f"made from another {VIEWS[name]} than the present one")
+    return faults
+
+
+def step_reasons(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> list[str]:
+    """Why the step's view of `unit` is not what `basis` gives; none where it is fresh."""
+    entry = step.lock_file(unit, context).get(unit.task.name)
+    return why_stale(entry, basis, step.view(unit, context), context.hashes)
+
+
+def now() -> str:
+    """The present moment in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

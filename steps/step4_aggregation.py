@@ -1,0 +1,160 @@
+"""Step 4: what the values say. One figure a metric, filter and slice for each model and task; groups; the reports."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+import metrics  # noqa: F401  # registers them all
+from metrics.aggregation import find_aggregation
+from metrics.registry import find_output
+from pipeline.config import Step4Settings
+from pipeline.execution import Spec
+from pipeline.lock_file import Basis, Entry, LockFile
+from pipeline.rows import AggregateRow, Status, encode_row, restore, to_plain
+from pipeline.views import ViewSummary, ViewWriter, decode_line, read_lines, write_file
+from reports.json_file import task_results_json
+from reports.log_file import task_results_log
+from stats.estimate import Estimate
+from stats.mean import Column
+from steps.chained import ChainedStep, now, run_units
+from steps.context import Context
+from steps.units import Unit
+from tasks.task import Task
+
+
+class _Scored(msgspec.Struct):
+    """What this step reads of a `ScoredRow`."""
+
+    status: Status
+    cluster: str
+    slices: dict[str, Any]
+    filter: str
+    values: dict[str, Any]
+
+
+def aggregation(settings: Step4Settings) -> ChainedStep:
+    """The step under `settings`."""
+
+    def spec(task: Task, context: Context) -> Spec:
+        own = {
+            metric.name: {
+                key: value
+                for key, value in (
+                    ("aggregation", metric.aggregation),
+                    ("higher_is_better", metric.higher_is_better),
+                )
+                if value is not None
+            }
+            for metric in task.metrics
+        }
+        return {"task": task.name, "metrics": own, "confidence": settings.confidence}
+
+    return ChainedStep("step4", 1, spec)
+
+
+def run_aggregation(step: ChainedStep, settings: Step4Settings, context: Context, units: list[Unit]) -> int:
+    """Bring the figures of every model and task up to date; the number of error rows behind them."""
+    return run_units(step, settings, context, units, lambda unit, basis: _compute(step, unit, basis, context))
+
+
+def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> None:
+    began = time.monotonic()
+    lock = step.lock_file(unit, context)
+    entry = Entry(state="running", basis=basis, run=context.record, started=now())
+    lock.put(unit.task.name, entry)
+    columns = _Columns()
+    source = step.source(unit, context)
+    decoder = msgspec.json.Decoder(_Scored)
+    for number, lines in read_lines(source):
+        for offset, line in enumerate(lines):
+            columns.add(decode_line(decoder, line, str(source), number + offset, context.command(step.before)))
+    rows = list(columns.aggregate(unit, basis.settings, _num_fewshot(unit, context)))
+    entry.view = write_figures(context, unit.model, unit.task.name, rows)
+    entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
+    entry.counts = {"rows": len(rows), "errors": sum(columns.errors_by_filter().values())}
+    lock.put(unit.task.name, entry)
+
+
+def write_figures(context: Context, model: str, name: str, rows: list[AggregateRow]) -> ViewSummary:
+    """The figures of one model on one task or group: as rows, as results.json, as results.log."""
+    with ViewWriter(context.folder.view("step4", model, name)) as writer:
+        for row in rows:
+            writer.write(encode_row(row))
+        summary = writer.commit()
+    folder = context.folder.task(model, name)
+    write_file(folder / "results.json", task_results_json(rows))
+    write_file(folder / "results.log", task_results_log(rows))
+    return summary
+
+
+class _Columns:
+    """The values of a view by filter, metric and slice, 16 bytes a value."""
+
+    def __init__(self) -> None:
+        self._columns: dict[tuple[str, str, str | None], Column] = {}
+        self._errors: Counter[tuple[str, str | None]] = Counter()
+
+    def add(self, row: _Scored) -> None:
+        slices: list[str | None] = [None]
+        if row.slices:
+            slices.extend(f"{name}={value}" for name, value in row.slices.items())
+        if row.status == "error":
+            self._errors.update((row.filter, part) for part in slices)
+            return
+        for name, value in row.values.items():
+            number = restore(value) if isinstance(value, dict) else value
+            for part in slices:
+                key = (row.filter, name, part)
+                column = self._columns.get(key)
+                if column is None:
+                    column = self._columns[key] = Column()
+                column.add(number, row.cluster)
+
+    def errors_by_filter(self) -> dict[str, int]:
+        return {name: count for (name, part), count in self._errors.items() if part is None}
+
+    def aggregate(self, unit: Unit, spec: Spec, num_fewshot: int) -> Iterator[AggregateRow]:
+        """A row for each column, whole tasks before slices."""
+        for key in sorted(self._columns, key=lambda key: key[2] is not None):
+            filter_name, name, part = key
+            metric, output = find_output(name)
+            own = spec["metrics"].get(metric, {})
+            estimate = find_aggregation(own.get("aggregation", output.aggregation))(
+                self._columns[key], spec["confidence"], output.maximum
+            )
+            yield AggregateRow(
+                model=unit.model,
+                task=unit.task.name,
+                metric=name,
+                filter=filter_name,
+                slice=part,
+                **estimate_fields(estimate),
+                errors=self._errors[filter_name, part],
+                higher_is_better=own.get("higher_is_better", output.higher_is_better),
+                num_fewshot=num_fewshot,
+            )
+
+
+def estimate_fields(estimate: Estimate) -> dict[str, Any]:
+    """An estimate as the fields of an `AggregateRow`."""
+    return {
+        "value": to_plain(estimate.value),
+        "n": estimate.n,
+        "se": to_plain(estimate.se),
+        "low": to_plain(estimate.low),
+        "high": to_plain(estimate.high),
+        "method": estimate.method,
+        "missing": estimate.missing,
+    }
+
+
+def _num_fewshot(unit: Unit, context: Context) -> int:
+    """The shots that step 1 gave, which the run's YAML may have set over the task's."""
+    entry = LockFile(context.folder, "step1", unit.model).get(unit.task.name)
+    given = entry.basis.settings.get("prompt", {}).get("num_fewshot") if entry else None
+    return unit.task.num_fewshot if given is None else int(given)
