@@ -41,23 +41,32 @@ def filter_pipelines(config: TaskConfig) -> tuple[FilterPipeline, ...]:
     if not config.filter_list:
         return (_TAKE_FIRST,)
     return tuple(
-        FilterPipeline(entry["name"], tuple(FilterSpec(*_named(step, "function")) for step in entry["filter"]))
-        for entry in config.filter_list
+        FilterPipeline(
+            entry["name"],
+            tuple(
+                FilterSpec(*_named(step, "function"), config.file.where("filter_list", number, "filter", position))
+                for position, step in enumerate(entry["filter"])
+            ),
+        )
+        for number, entry in enumerate(config.filter_list)
     )
 
 
 def metric_specs(config: TaskConfig) -> tuple[MetricSpec, ...]:
     """The task's metrics with the arguments that are not about aggregation."""
-    return tuple(_metric(entry, config.higher_is_better) for entry in config.metric_list)
+    return tuple(
+        _metric(entry, config.higher_is_better, config.file.where("metric_list", number))
+        for number, entry in enumerate(config.metric_list)
+    )
 
 
-def _metric(entry: Mapping[str, Any], directions: bool | Mapping[str, bool] | None) -> MetricSpec:
+def _metric(entry: Mapping[str, Any], directions: bool | Mapping[str, bool] | None, where: str) -> MetricSpec:
     name, arguments = _named(entry, "metric")
     arguments.pop("hf_evaluate", None)
     aggregation = arguments.pop("aggregation", None)
     own = arguments.pop("higher_is_better", None)
     general = directions.get(name) if isinstance(directions, Mapping) else directions
-    return MetricSpec(name, arguments, aggregation, own if own is not None else general)
+    return MetricSpec(name, arguments, aggregation, own if own is not None else general, where)
 
 
 def _named(entry: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:

@@ -42,12 +42,12 @@ class AlpacaTask:
         self.name = settings.name
         self.generation_kwargs: Mapping[str, Any] = {**_GENERATION, **settings.generation_kwargs}
         self._source = LocalData(None, where, files=settings.data)
-        self._limit = settings.limit
+        self.limit = settings.limit
         self._file_hashes = file_hashes
 
     def definition(self) -> dict[str, Any]:
         """Sections as of `HarnessTask.definition`."""
-        request = {"format": "alpaca", "generation_kwargs": dict(self.generation_kwargs), "limit": self._limit}
+        request = {"format": "alpaca", "generation_kwargs": dict(self.generation_kwargs)}
         return {"request": request, **scoring_sections(self.filters, self.metrics, None)}
 
     def locate(self) -> None:
@@ -61,7 +61,6 @@ class AlpacaTask:
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
     ) -> Iterator[Example]:
         """The documents in order. Raises DataError, with the place, for one that lacks a field."""
-        limit = self._limit if self._limit is not None else limit
         places, contents = tee(self._source.records(_SPLIT))
         documents = number_documents(record.data for record in contents)
         for (record, document), asked in selected(zip(places, documents, strict=True), limit, samples):

@@ -38,13 +38,14 @@ class HarnessTask:
         file_hashes: FileHashes,
         limit: float | None = None,
     ) -> None:
-        """`limit` is the run entry's own, over the run's. Raises TaskError for broken templates and unwanted code."""
+        """Raises TaskError for broken templates, and for code where it is not trusted."""
         self.config = config
         self.name = config.task
         self.output_type = config.output_type
         self.generation_kwargs: Mapping[str, Any] = config.generation_kwargs
         self.repeats = config.repeats
         self.num_fewshot = config.num_fewshot or 0
+        self.limit = limit
         self.slices: Sequence[str] = config.slices
         self.cluster = config.cluster
         self.primary_metric = config.primary_metric
@@ -52,7 +53,6 @@ class HarnessTask:
         self.filters: Sequence[FilterPipeline] = filter_pipelines(config)
         self.metrics: Sequence[MetricSpec] = metric_specs(config)
         self._file_hashes = file_hashes
-        self._limit = limit
         self._documents = SplitDocuments(source, config, trusted)
         self._pool = FewshotPool(config, self._documents, trusted)
         self._fields = _Fields(config, {}, trusted)
@@ -62,7 +62,7 @@ class HarnessTask:
     def definition(self) -> dict[str, Any]:
         """Sections `request`, `filters`, `metrics`, `aggregation`; each holds all that its step depends on."""
         sections = task_definition(self.config, self._file_hashes)
-        sections["request"] |= {"dataset": self._documents.source.description(), "limit": self._limit}
+        sections["request"]["dataset"] = self._documents.source.description()
         plain: dict[str, Any] = to_plain(sections, f"the task {self.name}")
         return plain
 
@@ -86,7 +86,6 @@ class HarnessTask:
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
     ) -> Iterator[Example]:
         """The documents in order with their requests. Few-shot draws advance over documents that are left out."""
-        limit = self._limit if self._limit is not None else limit
         count = self.num_fewshot if settings.num_fewshot is None else settings.num_fewshot
         sampler = self._pool.sampler(count, settings.fewshot_seed) if count else None
         documents = number_documents(self._documents.read(self.config.eval_split))

@@ -18,7 +18,7 @@ from pipeline.errors import TaskError
 from tasks.task_file import shown
 
 BUNDLED = Path(__file__).resolve().parent.parent / "yamls" / "tasks"
-_KEY = re.compile(r"^(task|group|tag|include):[ \t]*(.*)$", re.MULTILINE)
+_KEY = re.compile(r"^[\"']?(task|group|tag|include)[\"']?[ \t]*:[ \t]*(.*)$", re.MULTILINE)
 _ITEM = re.compile(r"\n[ \t]*-[ \t]+([^\n]*)")
 _NOT_TEXT = "[{&*|>!"  # an inline list and other values that are no plain name
 _SKIPPED = frozenset({"__pycache__", ".ipynb_checkpoints"})

@@ -16,7 +16,7 @@ Line = tuple[str, str, str, str, str]
 
 
 def list_tasks(pattern: str | None, include_path: Sequence[str]) -> int:
-    """Print names that fit `pattern` (a part of the name, or with `*` the whole of it); gives how many there are."""
+    """Print names that fit `pattern`: a part of the name, or with `*` the whole of it. Exit code 1 if there is none."""
     index = TaskIndex(include_path)
     names = sorted({*index.definitions, *index.tags})
     chosen = [name for name in names if _fits(name, pattern)]
@@ -25,11 +25,11 @@ def list_tasks(pattern: str | None, include_path: Sequence[str]) -> int:
         near = difflib.get_close_matches(pattern or "", names, 3)
         hint = f" Near it: {', '.join(near)}." if near else ""
         print(f"No task, group or tag fits {pattern!r}.{hint}")
-        return 0
+        return 1
     widths = [max(len(line[column]) for line in (_HEADER, *lines)) for column in range(len(_HEADER))]
     for line in (_HEADER, *lines):
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    return len(lines)
+    return 0
 
 
 def _fits(name: str, pattern: str | None) -> bool:

@@ -27,7 +27,7 @@ def load_tasks(
     include_path: Sequence[str],
     trust_task_code: bool,
     file_hashes: FileHashes,
-    where: Callable[[int], str],
+    where: Callable[[int], str] | None = None,
 ) -> TaskSet:
     """The tasks and groups of a run, in the order of its entries; `where` gives an entry's place in the run's file.
 
@@ -39,7 +39,7 @@ def load_tasks(
     tasks: dict[str, tuple[LoadedTask, TaskSettings]] = {}
     groups: dict[str, Group] = {}
     for number, entry in enumerate(entries):
-        place = where(number)
+        place = where(number) if where else f"step1.tasks[{number}]"
         loaded, found = _load_entry(entry, place, index, resolver, trust_task_code, file_hashes)
         for task in loaded:
             known = tasks.get(task.name)

@@ -47,6 +47,7 @@ class FilterSpec:
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    where: str = field(default="", compare=False)  # file:line, for messages
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class MetricSpec:
     arguments: dict[str, Any] = field(default_factory=dict)
     aggregation: str | None = None
     higher_is_better: bool | None = None
+    where: str = field(default="", compare=False)  # file:line, for messages
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Task(Protocol):
     slices: Sequence[str]
     cluster: str | None
     num_fewshot: int
+    limit: float | None  # the run entry's own, over the run's; whoever calls `examples` passes it
 
     def definition(self) -> dict[str, Any]:
         """The resolved configuration as JSON can hold it: what `status` compares to say what changed."""

@@ -207,6 +207,9 @@ def _list_problems(config: TaskConfig) -> list[Problem]:
         if not _is_pipeline(entry):
             message = "an entry of filter_list is `{name: <name>, filter: [{function: <filter>, …}]}`"
             problems.append(Problem(file.where("filter_list", number), message))
+        elif any(isinstance(step["function"], FunctionReference) for step in entry["filter"]):
+            message = "filters of the task's own code are not supported"
+            problems.append(Problem(file.where("filter_list", number), message))
     return problems
 
 
@@ -215,7 +218,10 @@ def _is_pipeline(entry: Any) -> bool:
         isinstance(entry, dict)
         and isinstance(entry.get("name"), str)
         and isinstance(entry.get("filter"), list)
-        and all(isinstance(step, dict) and isinstance(step.get("function"), str) for step in entry["filter"])
+        and all(
+            isinstance(step, dict) and isinstance(step.get("function"), (str, FunctionReference))
+            for step in entry["filter"]
+        )
     )
 
 
