@@ -79,8 +79,9 @@ def _order(tasks: list[str], groups: Groups) -> list[tuple[str, int]]:
                 place(member, depth + (name in known), (*above, member))
 
     inner = {member for members in groups.values() for member in members}
-    for name in (*groups, *tasks):
-        if name not in inner and name not in (placed for placed, _ in ordered):
+    outer = [name for name in (*groups, *tasks) if name not in inner]
+    for name in (*outer, *tasks):  # all tasks once more: groups that hold each other must not hide them
+        if name not in (placed for placed, _ in ordered):
             place(name, 0, (name,))
     return ordered
 
@@ -132,13 +133,12 @@ def decimals_for(rows: Iterable[AggregateRow]) -> int:
     The smallest standard error keeps two significant digits, up to six decimals.
     """
     figures = list(rows)
-    sizes = [abs(value) for value in (number(row.value) for row in figures) if value is not None]
-    errors = [error for error in (number(row.se) for row in figures) if error]
-    least = 3 if max(sizes, default=0.0) <= 1.0 else 2
-    finite = [error for error in errors if math.isfinite(error) and error > 0]
-    if not finite:
+    values = [abs(value) for value in (number(row.value) for row in figures) if value is not None]
+    errors = [error for error in (number(row.se) for row in figures) if error and math.isfinite(error)]
+    least = 2 if any(1.0 < value < math.inf for value in values) else 3
+    if not errors:
         return least
-    return min(6, max(least, 1 - math.floor(math.log10(min(finite)))))
+    return min(6, max(least, 1 - math.floor(math.log10(min(errors)))))
 
 
 def figure_text(row: AggregateRow, decimals: int, *, with_n: bool = False) -> str:
