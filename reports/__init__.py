@@ -1,0 +1,1 @@
+"""What people read: tables and files, as text. Writing them is the steps' work."""

@@ -1,0 +1,1 @@
+"""What the values say: means, errors, intervals. Knows numbers only."""
