@@ -14,11 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pipeline.errors import TaskError
-from tasks.task_file import shown
+from pipeline.errors import InputError, TaskError
+from tasks.task_file import read_task_file, shown
 
 BUNDLED = Path(__file__).resolve().parent.parent / "yamls" / "tasks"
-_KEY = re.compile(r"^[\"']?(task|group|tag|include)[\"']?[ \t]*:[ \t]*(.*)$", re.MULTILINE)
+_KEYS = ("task", "group", "tag", "include", "class")
+_KEY = re.compile(rf"^[\"']?({'|'.join(_KEYS)})[\"']?[ \t]*:[ \t]*(.*)$", re.MULTILINE)
 _ITEM = re.compile(r"\n[ \t]*-[ \t]+([^\n]*)")
 _NOT_TEXT = "[{&*|>!"  # an inline list and other values that are no plain name
 _SKIPPED = frozenset({"__pycache__", ".ipynb_checkpoints"})
@@ -103,7 +104,7 @@ def _definition(path: Path) -> Definition | None:
     keys = _keys(path)
     group = _name(keys.get("group", ()))
     task = _name(keys.get("task", ()))
-    if group is not None:
+    if group is not None and "class" not in keys:
         return Definition(group, "group", path)
     if task is None:
         return None
@@ -123,8 +124,10 @@ def _tags(path: Path, keys: dict[str, list[str]], above: frozenset[Path]) -> tup
 
 
 def _keys(path: Path) -> dict[str, list[str]]:
-    """Values of the four keys: a name, or the items of a list in either of YAML's notations."""
+    """Values of the keys above: a name, or the items of a list in either of YAML's notations."""
     text = path.read_text("utf-8-sig", errors="replace")
+    if text.lstrip().startswith("{"):  # a mapping in braces, as JSON writes it: rare, and not a line a key
+        return _keys_of_braces(path)
     found: dict[str, list[str]] = {}
     for match in _KEY.finditer(text):
         key, rest = match.groups()
@@ -136,6 +139,15 @@ def _keys(path: Path) -> dict[str, list[str]]:
         else:
             found[key] = list(_items(text[match.end() :]))
     return found
+
+
+def _keys_of_braces(path: Path) -> dict[str, list[str]]:
+    try:
+        values = read_task_file(path).values
+    except InputError:  # said in full by whoever runs a task of that file
+        return {}
+    listed = {key: value if isinstance(value, list) else [value] for key, value in values.items()}
+    return {key: [str(item) for item in items] for key, items in listed.items() if key in _KEYS}
 
 
 def _items(text: str) -> Iterable[str]:
