@@ -75,7 +75,7 @@ class FilteredRow(Row, kw_only=True):
     document: msgspec.Raw
     prompt_hash: str
     target: Any = None
-    choices: list[str] | None = None
+    choices: Any = None
     filtered: dict[str, Any] = {}
     expansion: str | None = None
     flags: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What steps 2 to 4 have in common: each reads the view before it, and is fresh while that view and its settings are."""
+"""What steps 2 to 4 share: each reads the view before it, and stays fresh as long as that and its settings do."""
 
 from __future__ import annotations
 

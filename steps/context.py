@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import sqlite3
@@ -40,6 +41,10 @@ class Context:
             return f"python main.py {step} <its YAML>"
         sets = [part for override in self.overrides for part in ("--set", override)]
         return shlex.join(["python", "main.py", step, str(self.yaml), *sets])
+
+    def about(self) -> str:
+        """One line about this process, for others that meet its locks."""
+        return f"process {os.getpid()} on {platform.node()}, {self.record['command']}"
 
 
 def open_context(settings: Shared, yaml: Path, overrides: Sequence[str], workers: Workers, whole_run: bool) -> Context:

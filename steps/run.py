@@ -7,33 +7,64 @@ from pathlib import Path
 
 from pipeline.config import Shared, Step1Settings, Step2Settings, Step3Settings, Step4Settings
 from pipeline.config_load import Loaded, load, load_all
-from pipeline.console import say
 from pipeline.execution import Workers
-from pipeline.lock_file import changes
-from pipeline.os_locks import one_configuration
 from pipeline.run_folder import STEPS
 from pipeline.run_log import run_log
+from steps.chained import all_units
 from steps.context import Context, open_context
 from steps.line_step import run_line_step
 from steps.manifest import read_manifest
-
-_DONE, _WITH_ERRORS = 0, 1
+from steps.step2_postprocess import postprocess
+from steps.step3_scoring import score
+from steps.step4_aggregation import aggregation, run_aggregation
 
 
 def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
     """Run one step; 0, or 1 where error rows remain. Raises EvaluationError."""
     loaded = load(path, step, overrides)
+    whole_run = set(load_all(path, overrides)) > {step}
     with Workers(loaded.settings.processes) as workers:
-        errors = _run(step, loaded, path, overrides, workers, whole_run=len(load_all(path, overrides)) > 1)
-    return _WITH_ERRORS if errors else _DONE
+        errors = _run(step, loaded, _context(loaded.settings, path, overrides, workers, whole_run))
+    return 1 if errors else 0
 
 
 def run_all(path: Path, overrides: Sequence[str]) -> int:
-    """Run the four steps in order; error rows of one do not keep the next from running."""
+    """Run the four steps in order; error rows of one do not keep the next from running, but make the exit code 1."""
     every = load_all(path, overrides)
     errors = 0
-    for step in STEPS:
-        if step in every:
-            with Workers(every[step].settings.processes) as workers:
-                errors += _run(step, every[step], path, overrides, workers, whole_run=True)
-    return _WITH_ERRORS if errors else _DONE
+    with Workers(next(iter(every.values())).settings.processes) as workers:
+        for step in STEPS:
+            if step in every:
+                context = _context(every[step].settings, path, overrides, workers, whole_run=True)
+                errors += _run(step, every[step], context)
+    return 1 if errors else 0
+
+
+def _context(settings: Shared, path: Path, overrides: Sequence[str], workers: Workers, whole_run: bool) -> Context:
+    return open_context(settings, path, overrides, workers, whole_run)
+
+
+def _run(step: str, loaded: Loaded, context: Context) -> int:
+    """The number of error rows."""
+    settings = loaded.settings
+    with run_log(context.folder.root):
+        if isinstance(settings, Step1Settings):
+            from steps.step1_generation import generate
+            from steps.step1_plan import make_plan
+
+            return generate(make_plan(settings, context.hashes, lambda number: loaded.where("tasks", number)), context)
+        manifest = read_manifest(context.folder)
+        tasks = manifest.task_set(context.hashes)
+        units = all_units(manifest, tasks)
+        match settings:
+            case Step2Settings():
+                return run_line_step(postprocess(settings), settings, context, units)
+            case Step3Settings():
+                return run_line_step(score(settings), settings, context, units)
+            case Step4Settings():
+                from steps.step4_reports import report
+
+                errors = run_aggregation(aggregation(settings), settings, context, units)
+                report(settings, context, manifest, tasks)
+                return errors
+    raise ValueError(f"no step is called {step}")

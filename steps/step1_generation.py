@@ -23,7 +23,7 @@ from pipeline.views import ViewSummary, ViewWriter
 from steps.calls import Call
 from steps.context import Context
 from steps.lazy_engine import LazyEngine
-from steps.line_step import now
+from steps.chained import now
 from steps.manifest import write_manifest
 from steps.partial_view import PartialView
 from steps.step1_plan import Step1Plan, distinct
@@ -65,6 +65,17 @@ def reasons(plan: Step1Plan, unit: Unit, context: Context) -> list[str]:
     return stale
 
 
+def unanswered(every: Mapping[str, Call], memo: Memo, max_attempts: int) -> list[Call]:
+    """The calls that a run would make: without a result, and not given up after `max_attempts` failures."""
+    known = memo.known(every)
+    failures = memo.failures(every.keys() - known)
+    return [
+        call
+        for key, call in every.items()
+        if key not in known and (key not in failures or failures[key].retry(max_attempts))
+    ]
+
+
 @dataclass
 class _UnitWork:
     """One model on one task, under its lock."""
@@ -82,7 +93,7 @@ class _UnitWork:
         began = time.monotonic()
         examples, calls = self.plan.examples(self.unit.task), self.plan.calls(self.unit)
         every = distinct(calls)
-        missing = self._missing(every)
+        missing = unanswered(every, self.memo, self.plan.settings.max_attempts)
         lock = LockFile(self.context.folder, "step1", self.unit.model)
         basis = self.plan.basis(self.unit)
         entry = self._entry(lock, basis)
@@ -93,6 +104,7 @@ class _UnitWork:
                 self._ask(missing, examples, calls)
             self.memo.flush()
             entry.view, counts = self._write(examples, calls)
+            entry.run["engines"] = self.memo.engine_versions(every)
             entry.state, entry.finished = "done", now()
             entry.counts = dict(counts | Counter(calls=len(every), made=self.made, memo=len(every) - len(missing)))
         finally:  # an interrupted run's time and tokens count too
@@ -108,16 +120,6 @@ class _UnitWork:
             entry.run = dict(self.context.record)
             return entry
         return Entry(state="running", basis=basis, run=dict(self.context.record), started=now())
-
-    def _missing(self, every: Mapping[str, Call]) -> list[Call]:
-        known = self.memo.known(every)
-        failures = self.memo.failures(every.keys() - known)
-        attempts = self.plan.settings.max_attempts
-        return [
-            call
-            for key, call in every.items()
-            if key not in known and (key not in failures or failures[key].retry(attempts))
-        ]
 
     def _ask(self, missing: Sequence[Call], examples: Sequence[Example], calls: Sequence[Sequence[Call]]) -> None:
         engine = self.engine.open()

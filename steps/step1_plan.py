@@ -5,7 +5,7 @@ Nothing here loads a model, so `status` and `check --plan` use it too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from models.generation import effective_generation
 from models.identity import ModelIdentity, model_identity, tokenizer_fingerprint
 from models.locate import model_folder
 from models.properties import generation_defaults, model_config, resolve_dtype, resolve_max_length
-from pipeline.config import NEUTRAL_ENGINE, Step1Settings
+from pipeline.config import NEUTRAL_ENGINE, Step1Settings, TaskSettings
 from pipeline.fingerprint import FileHashes, digest
 from pipeline.lock_file import Basis
 from pipeline.requests import GenerationSettings
@@ -49,10 +49,14 @@ class Step1Plan:
     def __init__(self, settings: Step1Settings, tasks: TaskSet, hashes: FileHashes) -> None:
         self.settings = settings
         self.tasks = tasks
-        self.folder = model_folder(settings.model.path, settings.model.revision)
         self.chat_template = Path(settings.chat_template) if settings.chat_template else None
         self._hashes = hashes
         self._examples: tuple[str, list[Example]] | None = None
+
+    @cached_property
+    def folder(self) -> Path:
+        """The base model's folder; a hub model is fetched into the hub's cache."""
+        return model_folder(self.settings.model.path, self.settings.model.revision)
 
     @cached_property
     def models(self) -> tuple[PlannedModel, ...]:
@@ -114,27 +118,22 @@ class Step1Plan:
         samples = None if settings.samples is None else settings.samples.get(task.name, [])
         return {
             "task": to_plain(task.definition()["request"], f"the definition of {task.name}"),
-            "prompt": to_plain(vars(self.prompt_settings(task)), "the prompt settings"),
+            "prompt": to_plain(vars(self.prompt_settings), "the prompt settings"),
             "generation": generation_dict(generation),
             "seed": None if generation.greedy else sampling.seed,
             "replicate": sampling.replicate,
             "repeats": sampling.repeats,
-            "limit": self.limit(task),
             "samples": samples,
         }
-
-    def limit(self, task: Task) -> float | None:
-        """How many documents; a task's own setting wins over the run's."""
-        own = task.limit
-        return self.settings.limit if own is None else own
 
     def sampling(self, task: Task) -> Sampling:
         return Sampling(self.settings.seed, self.settings.replicate, task.repeats)
 
-    def prompt_settings(self, task: Task) -> PromptSettings:
+    @property
+    def prompt_settings(self) -> PromptSettings:
+        """What the run sets about prompts; shots and limit stand in the task entries."""
         settings = self.settings
         return PromptSettings(
-            num_fewshot=settings.num_fewshot,
             fewshot_seed=settings.fewshot_seed,
             chat=settings.apply_chat_template is True,
             fewshot_as_multiturn=settings.fewshot_as_multiturn,
@@ -155,7 +154,7 @@ class Step1Plan:
         """The task's documents with their requests; kept for the next model, which is asked the same."""
         if self._examples is None or self._examples[0] != task.name:
             samples = None if self.settings.samples is None else self.settings.samples.get(task.name, [])
-            examples = list(task.examples(self.prompt_settings(task), self.limit(task), samples))
+            examples = list(task.examples(self.prompt_settings, samples=samples))
             self._examples = (task.name, examples)
         return self._examples[1]
 
@@ -166,10 +165,18 @@ class Step1Plan:
         return [list(example_calls(example, scope, generation, sampling)) for example in self.examples(unit.task)]
 
 
-def make_plan(settings: Step1Settings, hashes: FileHashes, where: Any = None) -> Step1Plan:
-    """The plan of step 1. Raises InputError."""
-    tasks = load_tasks(settings.tasks, settings.include_path, settings.trust_task_code, hashes, where)
+def make_plan(settings: Step1Settings, hashes: FileHashes, where: Callable[[int], str]) -> Step1Plan:
+    """The plan of step 1; `where` gives the place of a task entry in the run's file. Raises InputError."""
+    entries = [_with_run_defaults(entry, settings) for entry in settings.tasks]
+    settings = settings.model_copy(update={"tasks": entries})
+    tasks = load_tasks(entries, settings.include_path, settings.trust_task_code, hashes, where)
     return Step1Plan(settings, tasks, hashes)
+
+
+def _with_run_defaults(entry: TaskSettings, settings: Step1Settings) -> TaskSettings:
+    """The entry with the run's `limit` and `num_fewshot` where it has none of its own."""
+    inherited = {name: getattr(settings, name) for name in ("limit", "num_fewshot") if getattr(entry, name) is None}
+    return entry.model_copy(update=inherited)
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,7 @@ from steps.calls import Call, generation_dict
 from tasks.task import Example
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(GenerateResult | ScoreResult)
+_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(GenerateResult | ScoreResult)
 
 
 def encode_result(result: GenerateResult | ScoreResult) -> bytes:
@@ -23,7 +24,8 @@ def encode_result(result: GenerateResult | ScoreResult) -> bytes:
 
 
 def decode_result(value: bytes) -> GenerateResult | ScoreResult:
-    return _decoder.decode(value)
+    result: GenerateResult | ScoreResult = _decoder.decode(value)
+    return result
 
 
 def make_row(

@@ -41,11 +41,18 @@ def postprocess(settings: Step2Settings) -> LineStep:
         pipelines = {
             pipeline.name: [[step.name, step.arguments] for step in pipeline.steps] for pipeline in task.filters
         }
-        for name, steps in settings.filters.items():
-            pipelines[name] = [[step["function"], _without(step, "function")] for step in steps]
-        return {"task": task.name, "filters": pipelines}
+        own = {name: [list(step) for step in steps] for name, steps in run_pipelines(settings).items()}
+        return {"task": task.name, "filters": pipelines | own}
 
-    return LineStep("step2", 1, build, spec)
+    return LineStep(name="step2", version=1, spec=spec, build=build)
+
+
+def run_pipelines(settings: Step2Settings) -> dict[str, list[tuple[str, dict[str, Any]]]]:
+    """The filter pipelines that the run adds to every task: a filter's name and its arguments, in order."""
+    return {
+        name: [(str(step.get("function", "")), _without(step, "function")) for step in steps]
+        for name, steps in settings.filters.items()
+    }
 
 
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:

@@ -54,15 +54,15 @@ def score(settings: Step3Settings) -> LineStep:
             "packages": package_versions(sorted(packages)),
         }
 
-    return LineStep("step3", 1, build, spec)
+    return LineStep(name="step3", version=1, spec=spec, build=build)
 
 
 def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
     """The task's own metrics, then those that the run adds; one asked for twice is valued as the run says."""
     chosen = {metric.name: metric for metric in task.metrics}
-    for metric in settings.metrics:
-        if _applies(metric, task):
-            chosen[metric.name] = MetricSpec(metric.name, metric.arguments)
+    for asked in settings.metrics:
+        if _applies(asked, task):
+            chosen[asked.name] = MetricSpec(asked.name, asked.arguments)
     for metric in chosen.values():
         find_metric(metric.name, metric.arguments, f"step3.metrics of {task.name}")
     return list(chosen.values())

@@ -14,7 +14,7 @@ from metrics.aggregation import find_aggregation
 from metrics.registry import find_output
 from pipeline.config import Step4Settings
 from pipeline.execution import Spec
-from pipeline.lock_file import Basis, Entry, LockFile
+from pipeline.lock_file import Basis, Entry
 from pipeline.rows import AggregateRow, Status, encode_row, restore, to_plain
 from pipeline.views import ViewSummary, ViewWriter, decode_line, read_lines, write_file
 from reports.json_file import task_results_json
@@ -54,7 +54,7 @@ def aggregation(settings: Step4Settings) -> ChainedStep:
         }
         return {"task": task.name, "metrics": own, "confidence": settings.confidence}
 
-    return ChainedStep("step4", 1, spec)
+    return ChainedStep(name="step4", version=1, spec=spec)
 
 
 def run_aggregation(step: ChainedStep, settings: Step4Settings, context: Context, units: list[Unit]) -> int:
@@ -73,7 +73,7 @@ def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> N
     for number, lines in read_lines(source):
         for offset, line in enumerate(lines):
             columns.add(decode_line(decoder, line, str(source), number + offset, context.command(step.before)))
-    rows = list(columns.aggregate(unit, basis.settings, _num_fewshot(unit, context)))
+    rows = list(columns.aggregate(unit, basis.settings))
     entry.view = write_figures(context, unit.model, unit.task.name, rows)
     entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
     entry.counts = {"rows": len(rows), "errors": sum(columns.errors_by_filter().values())}
@@ -118,7 +118,7 @@ class _Columns:
     def errors_by_filter(self) -> dict[str, int]:
         return {name: count for (name, part), count in self._errors.items() if part is None}
 
-    def aggregate(self, unit: Unit, spec: Spec, num_fewshot: int) -> Iterator[AggregateRow]:
+    def aggregate(self, unit: Unit, spec: Spec) -> Iterator[AggregateRow]:
         """A row for each column, whole tasks before slices."""
         for key in sorted(self._columns, key=lambda key: key[2] is not None):
             filter_name, name, part = key
@@ -136,7 +136,7 @@ class _Columns:
                 **estimate_fields(estimate),
                 errors=self._errors[filter_name, part],
                 higher_is_better=own.get("higher_is_better", output.higher_is_better),
-                num_fewshot=num_fewshot,
+                num_fewshot=unit.task.num_fewshot,
             )
 
 
@@ -151,10 +151,3 @@ def estimate_fields(estimate: Estimate) -> dict[str, Any]:
         "method": estimate.method,
         "missing": estimate.missing,
     }
-
-
-def _num_fewshot(unit: Unit, context: Context) -> int:
-    """The shots that step 1 gave, which the run's YAML may have set over the task's."""
-    entry = LockFile(context.folder, "step1", unit.model).get(unit.task.name)
-    given = entry.basis.settings.get("prompt", {}).get("num_fewshot") if entry else None
-    return unit.task.num_fewshot if given is None else int(given)

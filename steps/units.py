@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import NamedTuple
 
 from pipeline.console import say
@@ -18,7 +18,7 @@ class Unit(NamedTuple):
     task: Task
 
 
-def claim(folder: RunFolder, step: str, units: Sequence[Unit], reasons: Callable[[Unit], list[str]]) -> Iterator[Unit]:
+def claim(folder: RunFolder, step: str, units: Sequence[Unit], reasons: Callable[[Unit], list[str]]) -> Generator[Unit]:
     """The units that `reasons` calls stale, each while its lock is held; what others hold is come back to at the end.
 
     A unit that another process has finished meanwhile is passed over: `reasons` is asked again under the lock.
@@ -40,7 +40,7 @@ def claim(folder: RunFolder, step: str, units: Sequence[Unit], reasons: Callable
         yield from _held(lock, unit, reasons)
 
 
-def _held(lock: OsLock, unit: Unit, reasons: Callable[[Unit], list[str]]) -> Iterator[Unit]:
+def _held(lock: OsLock, unit: Unit, reasons: Callable[[Unit], list[str]]) -> Generator[Unit]:
     try:
         if reasons(unit):
             yield unit

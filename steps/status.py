@@ -1,0 +1,110 @@
+"""`status`: for each step, model and task whether its view is fresh, how many calls are missing, or why it is stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.config import Step1Settings
+from pipeline.config_load import Loaded, load_all
+from pipeline.console import show
+from pipeline.execution import Workers
+from pipeline.lock_file import LockFile
+from pipeline.memo import Memo
+from pipeline.run_folder import STEPS
+from steps.chained import ChainedStep, all_units, input_faults, step_basis, step_reasons
+from steps.context import Context, open_context
+from steps.manifest import read_manifest
+from steps.step1_generation import reasons, unanswered
+from steps.step1_plan import Step1Plan, distinct, make_plan
+from steps.steps import chained_step
+from steps.units import Unit
+
+FRESH = "fresh"
+
+
+class Line(NamedTuple):
+    """The state of one view, in words."""
+
+    step: str
+    model: str
+    task: str
+    state: str
+
+
+def status(path: Path, overrides: Sequence[str]) -> int:
+    """Print the state of the run that `path` describes; 0. Raises EvaluationError."""
+    for line in summarised(run_lines(load_all(path, overrides), path, overrides)):
+        show(line)
+    return 0
+
+
+def run_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str]) -> Iterator[Line]:
+    """The state of every view of the steps that the file holds."""
+    with Workers(1) as workers:
+        for step in STEPS:
+            if step not in loaded:
+                continue
+            context = open_context(loaded[step].settings, path, overrides, workers, len(loaded) > 1)
+            settings = loaded[step].settings
+            if isinstance(settings, Step1Settings):
+                plan = make_plan(settings, context.hashes, lambda number: loaded["step1"].where("tasks", number))
+                yield from step1_lines(plan, context)
+            else:
+                yield from _chained_lines(chained_step(step, settings), context)
+
+
+def step1_lines(plan: Step1Plan, context: Context) -> Iterator[Line]:
+    """The state of step 1's views, with the calls that the memo lacks."""
+    memo = Memo(context.folder.memo) if context.folder.memo.exists() else None
+    try:
+        for unit in plan.units:
+            why = reasons(plan, unit, context)
+            state = "; ".join(why) + f" ({_missing(plan, unit, memo)})" if why else FRESH + _mixture(unit, context)
+            yield Line("step1", unit.model, unit.task.name, state)
+    finally:
+        if memo is not None:
+            memo.close()
+
+
+def _missing(plan: Step1Plan, unit: Unit, memo: Memo | None) -> str:
+    every = distinct(plan.calls(unit))
+    missing = len(unanswered(every, memo, plan.settings.max_attempts)) if memo else len(every)
+    return f"{missing} of {len(every)} calls missing"
+
+
+def _mixture(unit: Unit, context: Context) -> str:
+    """A warning where a view's results come from several versions of the engine's packages."""
+    entry = LockFile(context.folder, "step1", unit.model).get(unit.task.name)
+    engines = entry.run.get("engines", {}) if entry else {}
+    if len(engines) < 2:
+        return ""
+    return f", computed by {len(engines)} engine versions: " + "; ".join(
+        f"{count} by {versions}" for versions, count in engines.items()
+    )
+
+
+def _chained_lines(step: ChainedStep, context: Context) -> Iterator[Line]:
+    manifest = read_manifest(context.folder)
+    for unit in all_units(manifest, manifest.task_set(context.hashes)):
+        entry = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
+        faults = input_faults(step, unit, context, entry)
+        if faults:
+            state = f"waits for {step.before}, which is " + "; ".join(faults)
+        else:
+            basis = step_basis(step, unit, context, allow_stale=False)
+            state = "; ".join(step_reasons(step, unit, basis, context)) or FRESH
+        yield Line(step.name, unit.model, unit.task.name, state)
+
+
+def summarised(lines: Iterable[Line]) -> Iterator[str]:
+    """Lines of text; the tasks of one step and model that are in the same state stand in one line."""
+    merged: dict[tuple[str, str, str], list[str]] = {}
+    for line in lines:
+        merged.setdefault((line.step, line.model, line.state), []).append(line.task)
+    width = max((len(model) for _, model, _ in merged), default=0)
+    for (step, model, state), tasks in merged.items():
+        names = ", ".join(tasks) if len(tasks) <= 3 else f"{tasks[0]}, {tasks[1]} and {len(tasks) - 2} more tasks"
+        verdict = state if state.startswith(FRESH) else f"out of date: {state}"
+        yield f"{step}  {model:<{width}}  {names}: {verdict}"
