@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from pipeline.requests import (
     CallFailure,
@@ -21,10 +21,17 @@ from pipeline.requests import (
 
 @dataclass(frozen=True)
 class Adapter:
-    """A LoRA adapter on disk. `name` is the model's name in the run; requests name it."""
+    """A LoRA adapter on disk. `name` is the model's name in the run; requests name it.
+
+    `tokenizer` and `allow_inert` are the run's settings for it. `identity`, where given, is what the weights were when
+    the run was planned: an engine that would load others refuses.
+    """
 
     name: str
     path: Path
+    tokenizer: Literal["base", "adapter"] | None = None
+    allow_inert: bool = False
+    identity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ def make_base(
             if parameter.ndim > 1 and "norm" not in name:
                 torch.nn.init.normal_(parameter, std=0.25)
     model.to(getattr(torch, dtype)).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(folder)  # as the architecture's own class writes it
     return folder
 
 

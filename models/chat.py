@@ -1,0 +1,37 @@
+"""Messages into the text that the model sees, by the tokenizer's chat template or one of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.errors import ModelError
+from pipeline.requests import Message
+
+
+def render_chat(tokenizer: Any, messages: Sequence[Message], template: str | None = None) -> str:
+    """The dialogue as text, ready to be continued. `template` takes the place of the tokenizer's own.
+
+    Where the assistant has the last word, that turn is left open and the model continues it; else the template's cue
+    for the assistant's turn is added. Whatever BOS the template has is in the text: tokenize it without special
+    tokens. Raises ModelError where there is no template, ValueError where the template refuses the messages.
+    """
+    from jinja2 import TemplateError
+
+    if template is None and not tokenizer.chat_template:
+        raise ModelError(
+            "the prompts are chat messages, and the model's tokenizer has no chat template",
+            fix="Name a Jinja file with chat_template: in step1, or set apply_chat_template: false for text prompts.",
+        )
+    prefill = bool(messages) and messages[-1]["role"] == "assistant"
+    try:
+        rendered = tokenizer.apply_chat_template(
+            list(messages),
+            chat_template=template,
+            tokenize=False,
+            add_generation_prompt=not prefill,
+            continue_final_message=prefill,
+        )
+    except TemplateError as error:
+        raise ValueError(f"the chat template refuses these messages: {error}") from error
+    return str(rendered)

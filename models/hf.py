@@ -1,0 +1,283 @@
+"""The embedded engine: a causal model by transformers in this process, on CPU or CUDA, with LoRA adapters by PEFT.
+
+Puts the pieces together: loading, adapters, tokenizers, batches. What is computed is in the hf_* files.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from models.adapters import adapter_tokenizer, check_adapter
+from models.batching import TokenBudget, in_batches, release_memory, windows
+from models.engine import Adapter, Capabilities
+from models.hf_forward import CausalForward
+from models.hf_generate import GenerationJob, generate_batch
+from models.hf_score import Question, out_of_memory, score
+from models.identity import ModelIdentity, adapter_identity, model_identity
+from models.properties import end_ids, model_config, resolve_max_length
+from models.score_requests import Text, loglikelihood_questions, next_token_questions, rolling_questions, too_long
+from models.stopping import StopCondition
+from models.tokens import PromptEncoder
+from pipeline.config import EngineSettings
+from pipeline.errors import AdapterError, EngineError, ModelError
+from pipeline.fingerprint import FileHashes
+from pipeline.requests import (
+    CallFailure,
+    GenerateRequest,
+    GenerateResult,
+    NextTokenRequest,
+    Prompt,
+    Request,
+    RollingRequest,
+    ScoreRequest,
+    ScoreResult,
+)
+
+_WINDOW = 4096  # requests that are sorted by length together
+_PACKAGES = ("torch", "transformers", "tokenizers", "peft")
+_R = TypeVar("_R", bound=Request)
+_Ask = Callable[[Sequence[_R], Sequence[Text], PromptEncoder, int], Iterator[Question | CallFailure]]
+
+
+class HfEngine:
+    """The model in `folder`. Enter it to load; `adapters` are loaded with it.
+
+    `identity`, where given, is what the weights were when the run was planned; weights that are not, or that change
+    while they are loaded, raise ModelError. `chat_template` is a Jinja file instead of the tokenizer's template.
+    """
+
+    capabilities = Capabilities()
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: EngineSettings,
+        *,
+        adapters: Sequence[Adapter] = (),
+        hashes: FileHashes | None = None,
+        identity: ModelIdentity | None = None,
+        chat_template: Path | None = None,
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._adapters = tuple(adapters)
+        self._hashes = hashes or FileHashes()
+        self._planned = identity
+        self._template = chat_template
+        self._encoders: dict[str | None, PromptEncoder] = {}
+        self._forwards: dict[str | None, CausalForward] = {}
+        self._stops: dict[tuple[str | None, tuple[str, ...]], StopCondition] = {}
+        self._threads_before: int | None = None
+        self.versions = _versions()
+        self.max_length = resolve_max_length(settings.max_length, model_config(folder))
+
+    def __enter__(self) -> Self:
+        from models.hf_adapters import LoraSwitch
+        from models.hf_load import load_causal_model
+
+        before = self._planned or self._identity()
+        self._set_threads(self._settings.threads)
+        try:
+            for adapter in self._adapters:
+                check_adapter(adapter.path, self._folder)
+            self._encoders[None] = self._encoder(self._folder)
+            self._forward = CausalForward(load_causal_model(self._folder, self._settings))
+            self.identity = self._identity()
+            if self.identity != before:
+                raise ModelError("the model's files changed while loading", where=str(self._folder), fix="Start again.")
+            self._lora = LoraSwitch(self._forward)
+            self._forwards[None] = self._lora.forward(None)
+            budget = self._settings.batch_tokens, 1 if self._settings.deterministic else self._settings.max_batch_size
+            self._budget = TokenBudget(*budget)
+            for adapter in self._adapters:
+                self.add_adapter(adapter)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in ("_forward", "_lora"):
+            self.__dict__.pop(name, None)
+        self._forwards.clear()
+        self._encoders.clear()
+        self._stops.clear()
+        if self._threads_before is not None:
+            self._set_threads(self._threads_before)
+        release_memory()
+
+    def _identity(self) -> ModelIdentity:
+        whole = self._settings.use_model_generation_config
+        return model_identity(self._folder, self._hashes, whole_generation_config=whole)
+
+    def _encoder(self, folder: Path) -> PromptEncoder:
+        return PromptEncoder(
+            folder,
+            add_bos=self._settings.add_bos_token,
+            template_file=self._template,
+            trust_remote_code=self._settings.trust_remote_code,
+        )
+
+    def _set_threads(self, threads: int | None) -> None:
+        if threads is not None:
+            import torch
+
+            self._threads_before = torch.get_num_threads()
+            torch.set_num_threads(threads)
+
+    def add_adapter(self, adapter: Adapter) -> None:
+        """Load a LoRA beside the base; its requests name it. Raises AdapterError for one that does not fit."""
+        before = adapter.identity or adapter_identity(adapter.path, self._hashes)
+        check_adapter(adapter.path, self._folder)
+        tokenizer = adapter_tokenizer(adapter.path, self._folder, adapter.tokenizer)
+        self._lora.add(adapter)
+        if dict(before) != adapter_identity(adapter.path, self._hashes):
+            raise AdapterError("the adapter's files changed while loading", where=str(adapter.path), fix="Start again.")
+        own = tokenizer != self._folder
+        encoder = self._encoder(tokenizer) if own else self._encoders[None]
+        rows = self._forward.model.get_input_embeddings().weight.shape[0]
+        if own and len(encoder) > rows:
+            raise AdapterError(
+                f"the adapter's tokenizer has {len(encoder)} tokens, and the base has embeddings for {rows}",
+                where=str(adapter.path),
+                fix="Use tokenizer: base for this adapter.",
+            )
+        self._encoders[adapter.name] = encoder
+        self._forwards[adapter.name] = self._lora.forward(adapter.name)
+
+    def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[GenerateResult | CallFailure]:
+        """One text a request; sampling needs its seed."""
+        for adapter, group, texts, failures in self._groups(requests):
+            yield from failures
+            jobs = []
+            for job in self._jobs(adapter, group, texts):
+                if isinstance(job, CallFailure):
+                    yield job
+                else:
+                    jobs.append(job)
+            compute = partial(generate_batch, self._forwards[adapter])
+            for batch in in_batches(jobs, lambda job: len(job.prompt), compute, self._budget):
+                for job, result in batch:
+                    yield result or out_of_memory(job.request.key, len(job.prompt))
+
+    def _jobs(
+        self, adapter: str | None, requests: Sequence[GenerateRequest], texts: Sequence[Text]
+    ) -> Iterator[GenerationJob | CallFailure]:
+        """What the requests are in ids. The prompt is cut from the left so that the answer fits behind it."""
+        encoder = self._encoders[adapter]
+        for request, prompt in zip(requests, encoder.encode(texts), strict=True):
+            settings = request.generation
+            room = self.max_length - settings.max_gen_toks
+            if room < 1:
+                yield too_long(request.key, "max_gen_toks asks for", settings.max_gen_toks, self.max_length)
+            elif not settings.greedy and request.seed is None:
+                what = "sampling (temperature > 0) needs a seed, and the request has none"
+                yield CallFailure(key=request.key, type="NoSeed", message=what, deterministic=True)
+            else:
+                kept = prompt[-room:] or [encoder.prefix_id]
+                yield GenerationJob(request, kept, max(0, len(prompt) - room), self._stop(adapter, settings.until))
+
+    def _stop(self, adapter: str | None, until: tuple[str, ...]) -> StopCondition:
+        if (adapter, until) not in self._stops:
+            encoder = self._encoders[adapter]
+            ends = encoder.eos_ids | set(end_ids(self._folder))
+            self._stops[adapter, until] = StopCondition(encoder, until, ends)
+        return self._stops[adapter, until]
+
+    def loglikelihood(self, requests: Iterable[ScoreRequest]) -> Iterator[ScoreResult | CallFailure]:
+        """log p(continuation | context) of each continuation."""
+        return self._score(requests, loglikelihood_questions)
+
+    def loglikelihood_rolling(self, requests: Iterable[RollingRequest]) -> Iterator[ScoreResult | CallFailure]:
+        """The log-likelihood of whole texts, in windows of the model's longest sequence."""
+        return self._score(requests, rolling_questions)
+
+    def next_token(self, requests: Iterable[NextTokenRequest]) -> Iterator[ScoreResult | CallFailure]:
+        """The log-probability of each candidate as the next token, over the whole vocabulary."""
+        return self._score(requests, next_token_questions)
+
+    def _score(self, requests: Iterable[_R], ask: _Ask[_R]) -> Iterator[ScoreResult | CallFailure]:
+        for adapter, group, texts, failures in self._groups(requests):
+            yield from failures
+            questions = []
+            for question in ask(group, texts, self._encoders[adapter], self.max_length):
+                if isinstance(question, CallFailure):
+                    yield question
+                else:
+                    questions.append(question)
+            yield from score(self._forwards[adapter], questions, self._budget)
+
+    def _groups(self, requests: Iterable[_R]) -> Iterator[tuple[str | None, list[_R], list[Text], list[CallFailure]]]:
+        """Requests of one adapter together, within windows, with their texts; apart those that have no text."""
+        for window in windows(requests, _WINDOW):
+            groups: dict[str | None, list[_R]] = {}
+            for request in window:
+                groups.setdefault(request.adapter, []).append(request)
+            for adapter, group in groups.items():
+                if adapter not in self._encoders:
+                    raise EngineError(f"no adapter {adapter!r} is loaded")
+                yield adapter, *self._rendered(adapter, group)
+
+    def _rendered(self, adapter: str | None, group: list[_R]) -> tuple[list[_R], list[Text], list[CallFailure]]:
+        kept, texts, failures = [], [], []
+        for request in group:
+            try:
+                texts.append(self._encoders[adapter].render(_prompt(request)))
+                kept.append(request)
+            except ValueError as error:
+                failures.append(
+                    CallFailure(key=request.key, type="ChatTemplate", message=str(error), deterministic=True)
+                )
+        return kept, texts, failures
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text by the base's tokenizer, special tokens left out."""
+        return [len(ids) for ids in self._encoders[None].encode_plain(texts)]
+
+    def hardware(self) -> dict[str, Any]:
+        """Device, its name and memory in bytes, threads."""
+        import torch
+
+        device = self._forward.device
+        memory: int | None
+        if device.type == "cuda":
+            properties = torch.cuda.get_device_properties(device)
+            name, memory = properties.name, properties.total_memory
+        else:
+            name, memory = platform.processor() or platform.machine(), _host_memory()
+        return {"device": str(device), "name": name, "memory": memory, "threads": torch.get_num_threads()}
+
+
+def _prompt(request: Request) -> Prompt:
+    match request:
+        case ScoreRequest():
+            return request.context
+        case RollingRequest():
+            return request.text
+    return request.prompt
+
+
+def _host_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):  # not on every system
+        return None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # peft alone is optional; the others raise when they are imported
+            continue
+    return found

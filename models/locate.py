@@ -1,0 +1,99 @@
+"""Where a model's files are: a local folder, or the hub's local cache, filled from the hub when it may be.
+
+Gives folders alone; what is in them is `identity.py` and `properties.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+
+from pipeline.errors import MissingPackageError, ModelError
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_WANTED = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py", "*.tiktoken"]
+_UNWANTED = ["original/*", "onnx/*", "openvino/*"]
+
+
+def model_folder(path: str, revision: str | None = None, *, download: bool = True) -> Path:
+    """The folder of the model `path`: that folder itself, or the hub model's snapshot in the local cache.
+
+    `download`: a hub model that is not in the cache is fetched, unless HF_HUB_OFFLINE is set. Raises ModelError for
+    what is neither a folder nor a hub model that can be had.
+    """
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise ModelError("the model is a file, not a folder", where=path, fix="Name the folder that holds config.json.")
+    if not is_hub_name(path):
+        raise ModelError("there is no such model folder", where=path, fix=_nearest(folder))
+    return _snapshot(path, revision, download)
+
+
+def hub_commit(folder: Path) -> str | None:
+    """The hub commit of a folder in the hub's cache layout (`models--*/snapshots/<commit>`), else None."""
+    parent = folder.resolve().parent
+    if parent.name == "snapshots" and parent.parent.name.startswith("models--") and _COMMIT.fullmatch(folder.name):
+        return folder.name
+    return None
+
+
+def _nearest(folder: Path) -> str:
+    """A sentence that names the folder that was probably meant."""
+    parent = folder.parent
+    while not parent.is_dir() and parent != parent.parent:
+        folder, parent = parent, parent.parent
+    names = sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else []
+    near = difflib.get_close_matches(folder.name, names, 1)
+    if near:
+        return f"Did you mean {parent / near[0]}?"
+    return f"{parent} has no folder {folder.name}."
+
+
+def _snapshot(name: str, revision: str | None, download: bool) -> Path:
+    try:
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError as error:
+        raise MissingPackageError("huggingface_hub", f"the hub model {name}") from error
+    online = download and os.environ.get("HF_HUB_OFFLINE", "").lower() not in {"1", "true", "yes", "on"}
+    try:
+        return _fetched(name, revision, online)
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        asked = "which could not be reached" if online else "which was not asked"
+        raise ModelError(
+            f"{name!r} is no folder here, and not in the local cache of the hub, {asked}",
+            where=name,
+            fix=f"{_nearest(Path(name))} Or fetch it where there is a network: hf download {name}",
+        ) from error
+    except HfHubHTTPError as error:
+        raise ModelError(
+            f"the hub has no model {name!r} that you may read: {error}", where=name, fix=_access(name)
+        ) from error
+
+
+def _fetched(name: str, revision: str | None, online: bool) -> Path:
+    """The snapshot in the cache, brought up to date where the hub can be reached."""
+    from huggingface_hub import snapshot_download
+
+    if not online:
+        return Path(snapshot_download(name, revision=revision, local_files_only=True))
+    folder = Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED, ignore_patterns=_UNWANTED))
+    if any(folder.glob("*.safetensors")):
+        return folder
+    # Pickled weights only where the model has nothing else.
+    return Path(
+        snapshot_download(name, revision=revision, allow_patterns=[*_WANTED, "*.bin"], ignore_patterns=_UNWANTED)
+    )
+
+
+def _access(name: str) -> str:
+    return f"{_nearest(Path(name))} A gated or private model needs HF_TOKEN in the environment."
+
+
+def is_hub_name(path: str) -> bool:
+    """Whether `path` could be a model on the hub: it has the form of a name, and is no folder here."""
+    return bool(_HUB_NAME.fullmatch(path)) and not Path(path).expanduser().exists()

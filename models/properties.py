@@ -1,0 +1,115 @@
+"""What a model's files say about how it runs: number format, longest sequence, end ids, generation defaults.
+
+Read from JSON alone, without torch: these values stand in keys and in `check --plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.identity import chat_template, read_json
+from pipeline.errors import ModelError
+
+DEFAULT_MAX_LENGTH = 2048
+_LENGTH_FIELDS = ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
+_DTYPES = frozenset({"float32", "bfloat16", "float16"})
+# Generation settings that this project follows, by their names in generation_config.json, with their neutral values.
+_SAMPLING = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+# Fields of generation_config.json that would change a text and that this project does not follow, with neutral values.
+_NOT_FOLLOWED: Mapping[str, Any] = {
+    "num_beams": 1,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "encoder_repetition_penalty": 1.0,
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
+    "penalty_alpha": 0.0,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+    "bad_words_ids": None,
+    "sequence_bias": None,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "min_length": 0,
+    "min_new_tokens": 0,
+    "exponential_decay_length_penalty": None,
+}
+
+
+def model_config(folder: Path) -> dict[str, Any]:
+    """The content of config.json. Raises ModelError where it is missing or broken."""
+    return read_json(folder / "config.json", what="model")
+
+
+def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    nested = config.get("text_config")
+    return nested if isinstance(nested, Mapping) else config
+
+
+def resolve_dtype(setting: str, config: Mapping[str, Any]) -> str:
+    """The number format of the weights: the setting, or for `auto` what the checkpoint was saved in, else float32."""
+    if setting != "auto":
+        return setting
+    for source in (_text_config(config), config):
+        named = source.get("dtype") or source.get("torch_dtype")
+        if isinstance(named, str) and named.removeprefix("torch.") in _DTYPES:
+            return named.removeprefix("torch.")
+    return "float32"
+
+
+def resolve_max_length(setting: int | None, config: Mapping[str, Any]) -> int:
+    """The longest sequence in tokens: the setting, else what the config says, else 2048."""
+    if setting is not None:
+        return setting
+    source = _text_config(config)
+    for name in _LENGTH_FIELDS:
+        value = source.get(name)
+        if isinstance(value, int) and value > 0:
+            return value
+    return DEFAULT_MAX_LENGTH
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Whether a chat template comes with the tokenizer in `folder`."""
+    return bool(chat_template(folder))
+
+
+def end_ids(folder: Path) -> tuple[int, ...]:
+    """The end-of-sequence ids that the model's own files name, generation_config.json before config.json."""
+    for name in ("generation_config.json", "config.json"):
+        if (folder / name).exists():
+            named = read_json(folder / name, what="model").get("eos_token_id")
+            if isinstance(named, int):
+                return (named,)
+            if named:
+                return tuple(named)
+    return ()
+
+
+def generation_defaults(folder: Path) -> dict[str, Any]:
+    """What generation_config.json asks of decoding, for `use_model_generation_config`, as generation settings.
+
+    Only what differs from the neutral value is given. Raises ModelError where it asks for something that the engine
+    does not do: following the rest of it would be neither the model's configuration nor the run's.
+    """
+    path = folder / "generation_config.json"
+    content = read_json(path, what="model") if path.exists() else {}
+    for name, neutral in _NOT_FOLLOWED.items():
+        value = content.get(name)
+        if value is not None and value != neutral and value != []:
+            raise ModelError(
+                f"generation_config.json sets {name}: {value}, which this engine does not follow",
+                where=str(path),
+                fix="Leave use_model_generation_config off, or remove the field.",
+            )
+    defaults: dict[str, Any] = {}
+    if content.get("repetition_penalty") not in (None, 1.0):
+        defaults["repetition_penalty"] = float(content["repetition_penalty"])
+    if content.get("do_sample"):
+        named = {name: content[name] for name in _SAMPLING if content.get(name) is not None}
+        # transformers keeps the 50 most probable tokens where a sampling model says nothing.
+        defaults |= {"temperature": 1.0, "top_k": 50, **named}
+    return defaults
