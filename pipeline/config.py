@@ -6,20 +6,30 @@ a new setting counts until someone says that it does not.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-
-
-def _as_mapping(key: str) -> Any:
-    """Let a bare string stand for `{key: string}`."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 
 class Settings(BaseModel):
-    """Base of all settings: unknown keys are errors, values are final."""
+    """Base of all settings: unknown keys are errors, values are final, and of the type that is written."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+    shorthand: ClassVar[str | None] = None  # the key that a bare text stands for
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_as_mapping(cls, value: Any) -> Any:
+        return {cls.shorthand: value} if cls.shorthand and isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler(schema)
+        return {"anyOf": [{"type": "string"}, mapping]} if cls.shorthand else mapping
 
 
 class EngineSettings(Settings):
@@ -52,6 +62,8 @@ class EngineSettings(Settings):
 class ModelSettings(Settings):
     """The base model."""
 
+    shorthand = "path"
+
     path: str
     """A local folder, or a name on the Hugging Face hub."""
     name: str = "base"
@@ -65,6 +77,8 @@ class ModelSettings(Settings):
 class AdapterSettings(Settings):
     """LoRA adapters; each becomes a model of its own."""
 
+    shorthand = "path"
+
     path: str
     """An adapter's folder; `*` matches several, sorted by training step."""
     name: str | None = None
@@ -77,6 +91,8 @@ class AdapterSettings(Settings):
 
 class TaskSettings(Settings):
     """One task to run: a name known to the task loader, or data of your own with its format."""
+
+    shorthand = "name"
 
     name: str
     """A task or group, bundled or under `include_path`; or the name to give to your own data."""
@@ -105,7 +121,8 @@ class TaskSettings(Settings):
 class MetricSettings(Settings):
     """One metric of step 3, added to those of the tasks' own files; other keys are the metric's arguments."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow")
+    shorthand = "name"
 
     name: str
     """A registered metric, such as `rouge` or `exact_match`."""
@@ -137,11 +154,11 @@ class Step1Settings(Shared):
 
     engine: EngineSettings = EngineSettings()
     """Who computes the answers."""
-    model: Annotated[ModelSettings, _as_mapping("path")]
+    model: ModelSettings
     """The base model: a folder, a hub name, or a mapping."""
-    adapters: list[Annotated[AdapterSettings, _as_mapping("path")]] = []
+    adapters: list[AdapterSettings] = []
     """LoRA adapters of that base; `*` in a path matches several."""
-    tasks: Annotated[list[Annotated[TaskSettings, _as_mapping("name")]], Field(min_length=1)]
+    tasks: Annotated[list[TaskSettings], Field(min_length=1)]
     """What to ask: names of tasks and groups, or mappings."""
     include_path: list[str] = []
     """Folders with task files of your own."""
@@ -183,7 +200,7 @@ class Step2Settings(Shared):
 class Step3Settings(Shared):
     """Scoring: a value for each row."""
 
-    metrics: list[Annotated[MetricSettings, _as_mapping("name")]] = []
+    metrics: list[MetricSettings] = []
     """Metrics beside those of the tasks' own files."""
 
 
