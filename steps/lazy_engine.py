@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from models.engine import Engine
+from models.engine import Adapter, Engine
 from pipeline.console import say
 from steps.context import Context
-from steps.step1_plan import Step1Plan
+from steps.step1_plan import PlannedModel, Step1Plan
 
 
 class LazyEngine:
@@ -32,10 +32,20 @@ class LazyEngine:
     def open(self) -> Engine:
         """The engine, loaded. Raises ModelError, AdapterError, MissingPackageError."""
         if self._engine is None:
-            from models.factory import make_engine
+            from models.factory import open_engine
 
-            say(f"loading {self._plan.settings.model.path}")
-            self._engine = self._stack.enter_context(make_engine(self._plan, self._context))
+            plan = self._plan
+            adapters = [_adapter(model) for model in plan.models if model.adapter is not None]
+            say(f"loading {plan.settings.model.path}" + (f" and {len(adapters)} adapters" if adapters else ""))
+            engine = open_engine(
+                plan.settings.engine,
+                plan.folder,
+                adapters=adapters,
+                hashes=self._context.hashes,
+                identity=plan.models[0].identity,
+                chat_template=plan.chat_template,
+            )
+            self._engine = self._stack.enter_context(engine)
         return self._engine
 
     def record(self) -> dict[str, Any]:
@@ -43,3 +53,15 @@ class LazyEngine:
         if self._engine is None:
             return {}
         return {"versions": self._engine.versions, "hardware": self._engine.hardware()}
+
+
+def _adapter(model: PlannedModel) -> Adapter:
+    assert model.adapter is not None
+    found = model.adapter
+    return Adapter(
+        name=found.name,
+        path=found.path,
+        tokenizer=found.settings.tokenizer,
+        allow_inert=found.settings.allow_inert,
+        identity=model.identity.adapter,
+    )

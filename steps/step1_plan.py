@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from models.adapters import adapter_tokenizer
 from models.checkpoints import NamedAdapter, expand_adapters
 from models.generation import effective_generation
 from models.identity import ModelIdentity, model_identity, tokenizer_fingerprint
@@ -81,8 +82,14 @@ class Step1Plan:
         engine["dtype"] = resolve_dtype(self.settings.engine.dtype, config)
         engine["max_length"] = resolve_max_length(self.settings.engine.max_length, config)
         engine["truncation_side"] = "left"
-        engine["tokenizer"] = tokenizer_fingerprint(self.folder, self.chat_template)
         return engine
+
+    def tokenizer(self, model: PlannedModel) -> str | None:
+        """The hash of tokenizer and template that the model's requests go through. Raises AdapterError."""
+        folder = self.folder
+        if model.adapter is not None:
+            folder = adapter_tokenizer(model.adapter.path, folder, model.adapter.settings.tokenizer)
+        return tokenizer_fingerprint(folder, self.chat_template)
 
     @property
     def units(self) -> list[Unit]:
@@ -98,7 +105,7 @@ class Step1Plan:
     def configuration(self) -> dict[str, Any]:
         """What all processes that share this run must agree on."""
         return {
-            "models": {model.record.name: model.identity.as_dict() for model in self.models},
+            "models": {model.record.name: [model.identity.as_dict(), self.tokenizer(model)] for model in self.models},
             "engine": self.engine,
             "tasks": {task.name: self._task_settings(task) for task in self.tasks.tasks},
         }
@@ -108,7 +115,11 @@ class Step1Plan:
         return Basis(
             version=VERSION,
             inputs=self.model(unit.model).inputs() | unit.task.inputs(),
-            settings={"engine": self.engine, **self._task_settings(unit.task)},
+            settings={
+                "engine": self.engine,
+                "tokenizer": self.tokenizer(self.model(unit.model)),
+                **self._task_settings(unit.task),
+            },
         )
 
     def _task_settings(self, task: Task) -> dict[str, Any]:
@@ -160,7 +171,8 @@ class Step1Plan:
 
     def calls(self, unit: Unit) -> list[list[Call]]:
         """The calls of each of the task's examples, in their order."""
-        scope = digest([self.model(unit.model).identity.as_dict(), self.engine])
+        model = self.model(unit.model)
+        scope = digest([model.identity.as_dict(), self.engine, self.tokenizer(model)])
         generation, sampling = self.generation(unit.task), self.sampling(unit.task)
         return [list(example_calls(example, scope, generation, sampling)) for example in self.examples(unit.task)]
 

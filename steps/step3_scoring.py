@@ -144,17 +144,19 @@ def _value_rows(
     except EvaluationError:
         raise
     except Exception:  # noqa: BLE001  # the row boundary, a batch at once: the rows that are sound keep their values
-        values = [_value_alone(metric, arguments, row, item) for row, item in live]
+        alone = [_value_alone(metric, arguments, row, item) for row, item in live]
+        names = next((valued for valued in alone if valued is not None), metric.outputs)
+        values = [dict.fromkeys(names) if valued is None else valued for valued in alone]
     for (row, _), valued in zip(live, values, strict=True):
         row.values.update({name: _storable(value, metric.name) for name, value in valued.items()})
 
 
-def _value_alone(metric: Metric, arguments: dict[str, Any], row: ScoredRow, item: MetricInput) -> Values:
+def _value_alone(metric: Metric, arguments: dict[str, Any], row: ScoredRow, item: MetricInput) -> Values | None:
     try:
         return _call(metric, arguments, [item])[0]
     except Exception as error:  # noqa: BLE001  # the row boundary: the instrument failed, so the value is missing, not 0
         row.flags.setdefault("metric_errors", {})[metric.name] = f"{type(error).__name__}: {error}"
-        return dict.fromkeys(metric.outputs)
+        return None
 
 
 def _call(metric: Metric, arguments: dict[str, Any], items: Sequence[MetricInput]) -> list[Values]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ from metrics.aggregation import find_aggregation
 from metrics.registry import find_output
 from pipeline.config import Step4Settings
 from pipeline.execution import Spec
-from pipeline.lock_file import Basis, Entry
+from pipeline.lock_file import Basis, Entry, LockFile
 from pipeline.rows import AggregateRow, Status, encode_row, restore, to_plain
 from pipeline.views import ViewSummary, ViewWriter, decode_line, read_lines, write_file
 from reports.json_file import task_results_json
@@ -73,7 +73,9 @@ def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> N
     for number, lines in read_lines(source):
         for offset, line in enumerate(lines):
             columns.add(decode_line(decoder, line, str(source), number + offset, context.command(step.before)))
-    rows = list(columns.aggregate(unit, basis.settings))
+    scored = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
+    asked = [metric["name"] for metric in scored.basis.settings.get("metrics", [])] if scored else []
+    rows = list(columns.aggregate(unit, basis.settings)) or list(columns.nothing_but_errors(unit, asked))
     entry.view = write_figures(context, unit.model, unit.task.name, rows)
     entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
     entry.counts = {"rows": len(rows), "errors": sum(columns.errors_by_filter().values())}
@@ -114,6 +116,21 @@ class _Columns:
                 if column is None:
                     column = self._columns[key] = Column()
                 column.add(number, row.cluster)
+
+    def nothing_but_errors(self, unit: Unit, asked: Sequence[str]) -> Iterator[AggregateRow]:
+        """Rows without a value, so that a task whose every row failed does not vanish from the tables."""
+        for filter_name, errors in self.errors_by_filter().items():
+            for metric in asked:
+                yield AggregateRow(
+                    model=unit.model,
+                    task=unit.task.name,
+                    metric=metric,
+                    filter=filter_name,
+                    value=None,
+                    n=0,
+                    errors=errors,
+                    num_fewshot=unit.task.num_fewshot,
+                )
 
     def errors_by_filter(self) -> dict[str, int]:
         return {name: count for (name, part), count in self._errors.items() if part is None}
