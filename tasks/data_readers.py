@@ -52,7 +52,7 @@ def _json_lines(stream: IO[bytes], source: str, options: ReadOptions) -> Iterato
             continue
         where = f"{source}:{number}"
         try:
-            data = json.loads(line)
+            data = json.loads(line.rstrip())  # so that the column of a fault is one of this line
         except json.JSONDecodeError as error:
             raise _broken_json(error, where, number == 1 and line.lstrip()[:1] == b"[") from error
         except UnicodeDecodeError as error:

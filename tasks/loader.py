@@ -45,10 +45,16 @@ def load_tasks(
             known = tasks.get(task.name)
             if known is None:
                 tasks[task.name] = (task, entry)
-            elif known[1].model_copy(update={"name": entry.name}) != entry:
+            elif not _same_question(known, (task, entry)):
                 raise TaskError(f"the task {task.name} is asked for twice, with different settings", where=place)
         groups |= found
     return TaskSet(tuple(task for task, _ in tasks.values()), tuple(groups.values()))
+
+
+def _same_question(one: tuple[LoadedTask, TaskSettings], two: tuple[LoadedTask, TaskSettings]) -> bool:
+    """Whether two entries ask the same, whatever group or pattern each found the task by."""
+    entries_equal = one[1].model_copy(update={"name": two[1].name}) == two[1]
+    return entries_equal and one[0].definition() == two[0].definition()
 
 
 def _load_entry(

@@ -140,7 +140,13 @@ def test_gsm8k_scores_by_the_same_filters_and_metrics() -> None:
 
 
 CHOICES = [
-    {"q": f"Which is {n}?", "options": [f"no. {n}", f"no. {n + 1}", f" no. {n + 2}"], "gold": n % 3, "hint": "It is", "id": n}
+    {
+        "q": f"Which is {n}?",
+        "options": [f"no. {n}", f"no. {n + 1}", f" no. {n + 2}"],
+        "gold": n % 3,
+        "hint": "It is",
+        "id": n,
+    }
     for n in range(8)
 ]
 CHOICES.append(CHOICES[2])  # a repetition: the sampler must not show it before itself

@@ -1,0 +1,287 @@
+"""Task files: includes, names, groups, tags, patterns, definitions by section, task code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import TaskSettings
+from pipeline.errors import TaskError
+from pipeline.fingerprint import FileHashes
+from tasks.index import TaskIndex
+from tasks.listing import list_tasks
+from tasks.loader import load_tasks
+from tasks.task import Example, PromptSettings, TaskSet
+from tasks.task_file import read_task_file
+
+Files = Callable[..., Path]
+TASK = """\
+task: {name}
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {data}}}}}
+test_split: test
+doc_to_text: "{{{{q}}}}"
+doc_to_target: "{{{{a}}}}"
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """Writes a task folder; `TASK` stands for a small task over three documents."""
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"q": "one", "a": "1"}\n{"q": "two", "a": "2"}\n{"q": "one", "a": "1"}\n')
+
+    def write(**texts: str) -> Path:
+        folder = tmp_path / "tasks"
+        for name, text in texts.items():
+            path = folder / f"{name}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text.replace("TASK", TASK.format(name=name, data=data)))
+        return folder
+
+    return write
+
+
+def load(folder: Path, *names: Any, trusted: bool = False) -> TaskSet:
+    entries = [TaskSettings(**name) if isinstance(name, dict) else TaskSettings(name=name) for name in names]
+    return load_tasks(entries, [str(folder)], trusted, FileHashes(), lambda number: f"run.yaml:{number + 1}")
+
+
+def prompts(tasks: TaskSet, **settings: Any) -> list[Any]:
+    return [example.prompt for task in tasks.tasks for example in task.examples(PromptSettings(**settings))]
+
+
+def test_own_keys_win_over_included_ones_and_know_their_file(files: Files) -> None:
+    folder = files(
+        one="include: [base, above.yaml]\ntask: one\ndescription: own\n".replace("base", "base.yaml"),
+        base="description: of base\ntarget_delimiter: ':'\ndoc_to_text: from base\n",
+        above="\n\ndoc_to_text: from above\n",
+    )
+    file = read_task_file(folder / "one.yaml")
+    assert file.values == {
+        "task": "one",
+        "description": "own",
+        "target_delimiter": ":",
+        "doc_to_text": "from above",
+    }
+    assert file.where("doc_to_text").endswith("above.yaml:3")
+    assert file.where("description").endswith("one.yaml:3")
+
+
+def test_a_repeated_key_counts_with_its_last_value_and_is_remarked(files: Files) -> None:
+    file = read_task_file(files(one="task: one\ndescription: a\ndescription: b\n") / "one.yaml")
+    assert file.values["description"] == "b"
+    assert [problem.where.rpartition(":")[2] for problem in file.warnings] == ["3"]
+
+
+def test_files_that_include_each_other_are_an_error(files: Files) -> None:
+    folder = files(one="include: two.yaml\ntask: one\n", two="include: one.yaml\n")
+    with pytest.raises(TaskError, match=r"two\.yaml:1: .*circle"):
+        read_task_file(folder / "one.yaml")
+
+
+def test_a_missing_include_is_named_with_its_line(files: Files) -> None:
+    with pytest.raises(TaskError, match=r"one\.yaml:2: the included file .*gone\.yaml is not there"):
+        read_task_file(files(one="task: one\ninclude: gone.yaml\n") / "one.yaml")
+
+
+def test_names_are_read_off_the_lines_in_each_notation(files: Files) -> None:
+    folder = files(
+        plain="task: plain # a remark\ntag: [x, 'y']\n",
+        quoted="\"task\": 'quoted'\ntag:\n  - x\n  - z # a remark\n",
+        braces='{"task": "braces", "tag": "x"}',
+        inherits="include: _base\ntask: inherits\n",
+        group="group: many\ntask:\n  - plain\n  - task: inherits\n    num_fewshot: 1\n",
+        template="doc_to_text: ''\n",
+    )
+    (folder / "_base").write_text("tag: y\n")
+    index = TaskIndex([str(folder)])
+    mine = {name: known[0].kind for name, known in index.definitions.items() if known[0].path.parent == folder}
+    assert mine == {"plain": "task", "quoted": "task", "braces": "task", "inherits": "task", "many": "group"}
+    assert {tag: index.tags[tag] for tag in "xyz"} == {
+        "x": ["braces", "plain", "quoted"],
+        "y": ["inherits", "plain"],
+        "z": ["quoted"],
+    }
+
+
+def test_groups_nest_override_and_hold_tasks_of_their_own(files: Files) -> None:
+    folder = files(
+        one="TASK",
+        two="TASK\ntag: odd\n",
+        inner="group: inner\ngroup_alias: Inner\ntask: [one]\ndescription: 'D: '\n",
+        outer="""\
+group: outer
+task:
+  - inner
+  - odd
+  - {task: own, include: none, dataset_path: json, dataset_kwargs: {data_files: DATA}, test_split: test,
+     doc_to_text: "own {{q}}", doc_to_target: a}
+  - group: written
+    task: [two]
+aggregate_metric_list: {metric: exact_match, filter_list: none}
+""".replace("include: none, ", "").replace("DATA", str(files().parent / "data.jsonl")),
+    )
+    tasks = load(folder, "outer")
+    assert [task.name for task in tasks.tasks] == ["one", "two", "outer::own"]
+    groups = {group.name: group for group in tasks.groups}
+    assert groups["outer"].members == ("inner", "two", "outer::own", "outer::written")
+    assert groups["inner"].alias == "Inner"
+    assert groups["outer::written"].members == ("two",)
+    assert groups["outer"].metrics == (
+        {"metric": "exact_match", "aggregation": "mean", "weight_by_size": True, "filter_list": ["none"]},
+    )
+    assert prompts(tasks) == ["D: one", "D: two", "D: one", "one", "two", "one", "own one", "own two", "own one"]
+
+
+def test_a_task_in_two_groups_with_different_settings_is_an_error(files: Files) -> None:
+    folder = files(one="TASK", a="group: a\ntask: [one]\nnum_fewshot: 0\n", b="group: b\ntask: [one]\nnum_fewshot: 1\n")
+    with pytest.raises(TaskError, match="one is asked for twice"):
+        load(folder, "a", "b")
+
+
+def test_patterns_match_tasks_and_entries_named_twice_stand_once(files: Files) -> None:
+    folder = files(my_one="TASK", my_two="TASK", my_group="group: my_group\ntask: [my_one]\n")
+    tasks = load(folder, "my_*", "my_two", "my_group")
+    assert [task.name for task in tasks.tasks] == ["my_one", "my_two"]
+    assert [group.name for group in tasks.groups] == ["my_group"]
+    with pytest.raises(TaskError, match=r"run\.yaml:2: the task my_two is asked for twice"):
+        load(folder, "my_*", {"name": "my_two", "num_fewshot": 0})
+
+
+def test_documents_are_named_by_content_and_copy(files: Files) -> None:
+    (task,) = load(files(one="TASK"), "one").tasks
+    first, second, third = (example.document for example in task.examples(PromptSettings()))
+    assert [first.index, second.index, third.index] == [0, 1, 2]
+    assert len(first.doc_id) == 16
+    assert third.doc_id == f"{first.doc_id}#2"
+    assert second.doc_id not in (first.doc_id, third.doc_id)
+
+
+@pytest.mark.parametrize(
+    ("limit", "samples", "indices"),
+    [(2, None, [0, 1]), (0.3, None, [0]), (0.34, None, [0, 1]), (9, None, [0, 1, 2]), (1, [2, 0], [0, 2])],
+)
+def test_limit_counts_or_is_a_fraction_and_samples_choose(
+    files: Files, limit: float, samples: list[int] | None, indices: list[int]
+) -> None:
+    (task,) = load(files(one="TASK"), "one").tasks
+    found = list(task.examples(PromptSettings(), limit, samples))
+    assert [example.document.index for example in found] == indices
+    if samples:
+        assert found[-1].document.doc_id.endswith("#2")  # the copies that are left out count
+
+
+def test_num_fewshot_of_the_run_wins_over_the_entry_and_that_over_the_file(files: Files) -> None:
+    folder = files(one="TASK\nnum_fewshot: 1\n")
+    (task,) = load(folder, {"name": "one", "num_fewshot": 0}).tasks
+    assert task.num_fewshot == 0
+    assert next(iter(task.examples(PromptSettings()))).prompt == "one"
+    assert next(iter(task.examples(PromptSettings(num_fewshot=1)))).prompt == "two 2\n\none"
+    (task,) = load(folder, "one").tasks
+    assert task.num_fewshot == 1
+
+
+def sections(files: Files, extra: str) -> dict[str, Any]:
+    (task,) = load(files(one=f"TASK\n{extra}"), "one").tasks
+    return task.definition()
+
+
+@pytest.mark.parametrize(
+    ("extra", "changed"),
+    [
+        ("description: Think.", {"request"}),
+        ("generation_kwargs: {max_gen_toks: 5}", {"request"}),
+        ("filter_list: [{name: x, filter: [{function: take_first}]}]", {"filters"}),
+        ("metric_list: [{metric: exact_match, ignore_case: true}]", {"metrics"}),
+        ("metric_list: [{metric: exact_match, aggregation: median}]", {"aggregation"}),
+        ("slices: [q]", {"metrics"}),
+        ("primary_metric: exact_match", {"aggregation"}),
+        ("metadata: {version: 2}", {"aggregation"}),
+        ("task_alias: One", set()),
+    ],
+)
+def test_a_setting_stands_in_the_section_of_the_step_that_it_decides(
+    files: Files, extra: str, changed: set[str]
+) -> None:
+    before, after = sections(files, ""), sections(files, extra)
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_inputs_are_the_files_read_and_move_with_their_content(files: Files, tmp_path: Path) -> None:
+    folder = files(one="TASK")
+    (task,) = load(folder, "one").tasks
+    before = task.inputs()
+    assert list(before) == ["data.jsonl"]
+    (tmp_path / "data.jsonl").write_text('{"q": "three", "a": "3"}\n')
+    assert task.inputs() != before
+
+
+CODE = (
+    "def keep(docs):\n    return docs.filter(lambda doc: doc['a'] == '2').map(lambda doc: {'q': 'MARK ' + doc['q']})\n"
+)
+
+
+def test_task_code_runs_only_where_it_is_trusted_and_each_folder_has_its_own(files: Files) -> None:
+    folder = files(
+        **{"x/one": "TASK\nprocess_docs: !function utils.keep\n", "y/two": "TASK\nprocess_docs: !function utils.keep\n"}
+    )
+    for name in "xy":
+        path = folder / name
+        text = next(path.glob("*.yaml")).read_text().replace(f"task: {name}/", "task: ")
+        next(path.glob("*.yaml")).write_text(text)
+        (path / "utils.py").write_text(CODE.replace("MARK", name))
+    with pytest.raises(TaskError, match=r"one\.yaml:8: .*utils\.keep[\s\S]*trust_task_code"):
+        load(folder, "one")
+    tasks = load(folder, "one", "two", trusted=True)
+    assert prompts(tasks) == ["x two", "y two"]
+
+
+def test_changed_task_code_changes_the_section_that_uses_it(files: Files) -> None:
+    folder = files(one="TASK\nprocess_docs: !function utils.keep\n")
+    (folder / "utils.py").write_text(CODE)
+    before = load(folder, "one", trusted=True).tasks[0].definition()
+    (folder / "utils.py").write_text(f"{CODE}# changed\n")
+    after = load(folder, "one", trusted=True).tasks[0].definition()
+    assert {name for name in before if before[name] != after[name]} == {"request"}
+
+
+NEXT = """\
+task: letters
+dataset_path: json
+dataset_kwargs: {{data_files: {data}}}
+test_split: test
+output_type: next_token
+doc_to_text: "{{{{q}}}}?"
+doc_to_target: a
+doc_to_choice: ["0", "1", "2"]
+slices: [q]
+cluster: a
+"""
+
+
+def test_next_token_asks_for_the_candidates_and_a_table_cell_may_be_an_index(files: Files, tmp_path: Path) -> None:
+    folder = files(letters=NEXT.format(data=tmp_path / "data.jsonl"))
+    (task,) = load(folder, "letters").tasks
+    example: Example = next(iter(task.examples(PromptSettings())))
+    assert example.requests[0].type == "next_token"
+    assert example.requests[0].continuations == ("0", "1", "2")
+    assert example.target == 1
+    assert (list(task.slices), task.cluster) == (["q"], "a")
+
+
+def test_the_list_shows_tasks_groups_and_tags(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = files(one="TASK\ntag: odd\n", many="group: many\ntask: [one]\n")
+    assert list_tasks(None, [str(folder)]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "generate_until" in lines["one"]
+    assert "group" in lines["many"]
+    assert "1 tasks" in lines["odd"]
+    assert "exact_match" in lines["gsm8k"]
+    assert len([name for name in lines if name.startswith("blimp_")]) == 67
+    assert list_tasks("gsm", []) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert list_tasks("no such", []) == 1
