@@ -158,7 +158,7 @@ class _Fields:
 
     def __init__(self, config: TaskConfig, own: Mapping[str, Any], trusted: bool) -> None:
         def setting(key: str) -> tuple[FieldValue, str]:
-            if own.get(key) is not None:
+            if own.get(key) is not None or (key == "gen_prefix" and key in own):
                 return own[key], config.file.where("fewshot_config", key)
             return getattr(config, key), config.file.where(key)
 

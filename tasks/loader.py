@@ -13,7 +13,7 @@ from tasks.datasets import open_source
 from tasks.formats import AlpacaTask
 from tasks.groups import Resolver
 from tasks.harness_task import HarnessTask
-from tasks.index import BUNDLED, TaskIndex
+from tasks.index import TaskIndex
 from tasks.task import Group, TaskSet
 from tasks.task_config import read_config
 from tasks.task_file import TaskFile, shown
@@ -28,10 +28,13 @@ def load_tasks(
     trust_task_code: bool,
     file_hashes: FileHashes,
     where: Callable[[int], str] | None = None,
+    *,
+    find_data: bool = True,
 ) -> TaskSet:
     """The tasks and groups of a run, in the order of its entries; `where` gives an entry's place in the run's file.
 
-    A task that several entries name alike stands once. Raises TaskError, ConfigError or DataError: unknown names,
+    A task that several entries name alike stands once. `find_data=False` is for steps that read no data: theirs may
+    have moved since. Raises TaskError, ConfigError or DataError: unknown names,
     faults of task files, code that is not trusted, local data that are not there.
     """
     index = TaskIndex(include_path)
@@ -41,6 +44,8 @@ def load_tasks(
     for number, entry in enumerate(entries):
         place = where(number) if where else f"step1.tasks[{number}]"
         loaded, found = _load_entry(entry, place, index, resolver, trust_task_code, file_hashes)
+        if find_data:
+            _check_data(loaded, entry, place)
         for task in loaded:
             known = tasks.get(task.name)
             if known is None:
@@ -78,7 +83,6 @@ def _load_entry(
         groups = resolved.groups
         files = resolved.files.values()
         loaded += [_harness_task(file, entry, where, trust_task_code, file_hashes) for file in files]
-    _check_data(loaded, entry, where)
     return loaded, groups
 
 
@@ -96,8 +100,7 @@ def _harness_task(
         task_folder=file.path.parent,
         where=where if local else file.where("dataset_path"),
     )
-    trusted = trust_task_code or file.path.resolve().is_relative_to(BUNDLED)
-    return HarnessTask(config, source, trusted=trusted, file_hashes=file_hashes, limit=entry.limit)
+    return HarnessTask(config, source, trusted=trust_task_code, file_hashes=file_hashes, limit=entry.limit)
 
 
 def _entry_overrides(file: TaskFile, entry: TaskSettings) -> dict[str, Any]:

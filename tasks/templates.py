@@ -50,7 +50,7 @@ class Template:
         """Raises TaskError, with the line, for a fault of the template's own."""
         self.text = text
         self.where = where
-        self._constant = text if "{" not in text else None
+        self._constant = text if "{" not in text and "\r" not in text else None  # Jinja makes each line end \n
         try:
             self._compiled = _compile(text)
         except jinja2.TemplateSyntaxError as error:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import TaskSettings
-from pipeline.errors import TaskError
+from pipeline.errors import DataError, TaskError
 from pipeline.fingerprint import FileHashes
 from tasks.index import TaskIndex
 from tasks.listing import list_tasks
@@ -285,3 +285,13 @@ def test_the_list_shows_tasks_groups_and_tags(files: Files, capsys: pytest.Captu
     assert list_tasks("gsm", []) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
     assert list_tasks("no such", []) == 1
+
+
+def test_steps_that_read_no_data_load_tasks_whose_data_have_gone(files: Files, tmp_path: Path) -> None:
+    folder = files(one="TASK")
+    (tmp_path / "data.jsonl").unlink()
+    entries = [TaskSettings(name="one")]
+    (task,) = load_tasks(entries, [str(folder)], False, FileHashes(), find_data=False).tasks
+    assert task.definition()["filters"][0]["name"] == "none"
+    with pytest.raises(DataError, match=r"one\.yaml:2: no such data file"):
+        load_tasks(entries, [str(folder)], False, FileHashes())
