@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
+from pipeline.errors import EngineError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -56,12 +58,12 @@ def in_batches(
 
 
 def _attempt(compute: Callable[[list[T]], list[R]], batch: list[T]) -> list[R] | None:
-    """The batch's results, or None where memory ran out."""
+    """The batch's results, or None where memory ran out. Raises EngineError for any other failure of torch."""
     try:
         return compute(batch)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
-            raise
+            raise EngineError(f"the model's forward pass failed: {error}") from error
     release_memory()  # outside the handler: the error's traceback holds the batch's tensors
     return None
 

@@ -34,16 +34,18 @@ def expand_adapters(adapters: Sequence[AdapterSettings], base_name: str = "base"
     (names that differ in case alone would be one folder on some file systems).
     """
     found = [named for settings in adapters for named in _expand(settings)]
-    owners: dict[str, str] = {safe_name(base_name).casefold(): "the base model"}
+    owners: dict[str, Path | None] = {safe_name(base_name).casefold(): None}
     for named in found:
-        owner = owners.setdefault(named.name.casefold(), str(named.path))
-        if owner != str(named.path) or sum(other.name.casefold() == named.name.casefold() for other in found) > 1:
-            raise _collision(named, owner)
+        key = named.name.casefold()
+        if key in owners:
+            raise _collision(named, owners[key])
+        owners[key] = named.path
     return found
 
 
-def _collision(named: NamedAdapter, owner: str) -> InputError:
-    if owner == str(named.path):
+def _collision(named: NamedAdapter, owner: Path | None) -> InputError:
+    """The error of a name that is taken by the adapter in `owner`, or by the base where that is None."""
+    if owner == named.path:
         return InputError(
             f"the adapter {named.path} is given twice, as {named.name!r}", fix="Remove one of the entries or patterns."
         )
@@ -51,7 +53,8 @@ def _collision(named: NamedAdapter, owner: str) -> InputError:
         fix = f"{named.settings.path} matches several folders: leave its name out, so that each gets its own."
     else:
         fix = f"Give one of them a name of its own:  - {{path: {named.path}, name: {named.name}-2}}"
-    return InputError(f"two models would be called {named.name!r}: {owner} and {named.path}", fix=fix)
+    other = "the base model" if owner is None else owner
+    return InputError(f"two models would be called {named.name!r}: {other} and {named.path}", fix=fix)
 
 
 def _expand(settings: AdapterSettings) -> list[NamedAdapter]:

@@ -141,7 +141,8 @@ def make_adapter(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(base_folder)
-    settings = {"target_modules": _TARGETS[model.config.model_type], "lora_alpha": 2 * rank, **lora}
+    kind = model.config.model_type
+    settings = {"target_modules": _TARGETS[kind], "lora_alpha": 2 * rank, "fan_in_fan_out": kind == "gpt2", **lora}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         adapted = get_peft_model(model, LoraConfig(r=rank, task_type="CAUSAL_LM", **settings))
