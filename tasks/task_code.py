@@ -19,7 +19,7 @@ from tasks.task_file import FunctionReference, shown
 
 
 def load_function(reference: FunctionReference, trusted: bool) -> Callable[..., Any]:
-    """The function that a task file names. Raises TaskError where it is neither trusted nor bundled, or fails to load."""
+    """The function that a task file names. Raises TaskError where it is not trusted, or cannot be loaded."""
     if not trusted and not reference.folder.resolve().is_relative_to(BUNDLED):
         raise TaskError(
             f"the task file names Python code, {reference.reference}, and running task code is off",
