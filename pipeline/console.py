@@ -88,3 +88,9 @@ def logging_to(log: Log) -> Iterator[None]:
         yield
     finally:
         _console.logs.remove(log)
+
+
+def trace(text: str) -> None:
+    """A line for the log alone, with --verbose: too many to read along."""
+    if _console.verbosity == "verbose":
+        _note("DEBUG", text, False)

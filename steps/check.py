@@ -1,11 +1,11 @@
-"""`check`: settings, tasks, files and names of a run, without loading a model; with `--plan`, what would be computed."""
+"""`check`: settings, tasks, files and names of a run, without loading a model; `--plan` adds what would be computed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from filters.registry import build_pipeline
+from filters.registry import build_filter, build_pipeline
 from metrics.registry import find_metric
 from models.checkpoints import expand_adapters
 from models.identity import adapter_config
@@ -17,10 +17,10 @@ from pipeline.errors import ModelError
 from pipeline.fingerprint import FileHashes
 from pipeline.run_folder import run_folder
 from steps.manifest import read_manifest
+from steps.status import run_lines, summarised
 from steps.step1_plan import make_plan
 from steps.step2_postprocess import run_pipelines
 from steps.step3_scoring import task_metrics
-from steps.status import run_lines, summarised
 from tasks.task import TaskSet
 
 
@@ -62,6 +62,9 @@ def _check_models(settings: Step1Settings) -> None:
 
 
 def _check_steps(loaded: dict[str, Loaded], tasks: TaskSet | None) -> None:
+    for task in tasks.tasks if tasks else ():
+        for step in (step for pipeline in task.filters for step in pipeline.steps):
+            build_filter(step.name, step.arguments, step.where)
     for one in loaded.values():
         match one.settings:
             case Step2Settings():

@@ -30,7 +30,7 @@ def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
 
 def run_all(path: Path, overrides: Sequence[str]) -> int:
     """Run the four steps in order; error rows of one do not keep the next from running, but make the exit code 1."""
-    every = load_all(path, overrides)
+    every = load_all(path, overrides, complete=True)
     errors = 0
     with Workers(next(iter(every.values())).settings.processes) as workers:
         for step in STEPS:

@@ -21,9 +21,9 @@ from pipeline.requests import CallFailure, GenerateResult, Request, Result, Scor
 from pipeline.rows import encode_row
 from pipeline.views import ViewSummary, ViewWriter
 from steps.calls import Call
+from steps.chained import now
 from steps.context import Context
 from steps.lazy_engine import LazyEngine
-from steps.chained import now
 from steps.manifest import write_manifest
 from steps.partial_view import PartialView
 from steps.step1_plan import Step1Plan, distinct

@@ -64,7 +64,7 @@ def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
         if _applies(asked, task):
             chosen[asked.name] = MetricSpec(asked.name, asked.arguments)
     for metric in chosen.values():
-        find_metric(metric.name, metric.arguments, f"step3.metrics of {task.name}")
+        find_metric(metric.name, metric.arguments, metric.where or "step3.metrics")
     return list(chosen.values())
 
 

@@ -121,10 +121,9 @@ def _tiers(config: str | None, split: str) -> Iterator[list[str]]:
     if config:
         for name in aliases:
             yield [f"{config}/{name}", f"{config}_{name}", f"{name}/{config}_{name}", f"{name}/{config}"]
+        yield [config]  # before a file of the split alone, which may belong to another set in the same folder
     for name in aliases:
         yield [name]
-    if config:
-        yield [config]
 
 
 def _below_common_top(names: Sequence[str], config: str | None) -> tuple[str, list[str]]:

@@ -34,7 +34,17 @@ def _regex_replace(text: str, pattern: str, replacement: str, count: int = 0) ->
     return re.sub(pattern, replacement, text, count=count)
 
 
-_environment = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+class _Missing(jinja2.StrictUndefined):
+    """A missing column is an error within a list too, where a template shows it by `repr`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        self._fail_with_undefined_error()
+        raise AssertionError("unreachable")
+
+
+_environment = ImmutableSandboxedEnvironment(undefined=_Missing, keep_trailing_newline=True)
 _environment.filters["regex_replace"] = _regex_replace
 
 
