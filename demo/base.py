@@ -1,0 +1,36 @@
+"""The demo's base model: a small Llama learnt from nothing, with its tokenizer and chat template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from demo.corpus import base_texts
+from demo.tokenizer import train_tokenizer
+from demo.train import Schedule, seed_everything, train
+
+VOCABULARY = 1400
+LAYOUT = {
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 512,
+    "tie_word_embeddings": True,
+    "initializer_range": 0.05,
+}
+
+
+def make_base(folder: Path, schedule: Schedule, after: Callable[[int, float], None]) -> None:
+    """Train the base and write model and tokenizer into `folder`."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    texts = base_texts()
+    tokenizer = train_tokenizer((text.whole for text in texts), VOCABULARY)
+    seed_everything(schedule.seed)
+    ids = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **LAYOUT, **ids))
+    train(model, tokenizer, texts, schedule, after)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
