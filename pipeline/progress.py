@@ -15,13 +15,14 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from pipeline.console import printing_with, say, verbosity
+from pipeline.console import printing_with, say, trace, verbosity
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _FIRST_LINE_S = 1.0
 _LINE_EVERY_S = 10.0
+_WORTH_A_LINE_S = 1.0  # what took less is told in sum, by the step
 _LIVE_PER_S = 4
 _WINDOW_S = 30.0  # rates are of this last stretch: what came from the memo at once must not promise anything
 
@@ -73,7 +74,8 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-        say(self._last_line(stopped=kind is not None))
+        note = say if kind is not None or time.monotonic() - self._began >= _WORTH_A_LINE_S else trace
+        note(self._last_line(stopped=kind is not None))
 
     def advance(self, rows: int = 1, tokens: int = 0) -> None:
         """Count finished rows, and the tokens that they took."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -70,9 +70,11 @@ def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> N
     columns = _Columns()
     source = step.source(unit, context)
     decoder = msgspec.json.Decoder(_Scored)
+    remake = context.command(step.before)
     for number, lines in read_lines(source):
-        for offset, line in enumerate(lines):
-            columns.add(decode_line(decoder, line, str(source), number + offset, context.command(step.before)))
+        columns.add(
+            decode_line(decoder, line, str(source), number + offset, remake) for offset, line in enumerate(lines)
+        )
     scored = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     asked = [metric["name"] for metric in scored.basis.settings.get("metrics", [])] if scored else []
     rows = list(columns.aggregate(unit, basis.settings)) or list(columns.nothing_but_errors(unit, asked))
@@ -101,21 +103,20 @@ class _Columns:
         self._columns: dict[tuple[str, str, str | None], Column] = {}
         self._errors: Counter[tuple[str, str | None]] = Counter()
 
-    def add(self, row: _Scored) -> None:
-        slices: list[str | None] = [None]
-        if row.slices:
-            slices.extend(f"{name}={value}" for name, value in row.slices.items())
-        if row.status == "error":
-            self._errors.update((row.filter, part) for part in slices)
-            return
-        for name, value in row.values.items():
-            number = restore(value) if isinstance(value, dict) else value
-            for part in slices:
-                key = (row.filter, name, part)
-                column = self._columns.get(key)
-                if column is None:
-                    column = self._columns[key] = Column()
-                column.add(number, row.cluster)
+    def add(self, rows: Iterable[_Scored]) -> None:
+        """Take a chunk of rows in."""
+        parts: dict[tuple[str, str | None], list[_Scored]] = {}
+        for row in rows:
+            parts.setdefault((row.filter, None), []).append(row)
+            for name, value in row.slices.items():
+                parts.setdefault((row.filter, f"{name}={value}"), []).append(row)
+        for (filter_name, part), members in parts.items():
+            sound = [row for row in members if row.status != "error"]
+            self._errors[filter_name, part] += len(members) - len(sound)
+            clusters = [row.cluster for row in sound]
+            for name in dict.fromkeys(name for row in sound for name in row.values):
+                column = self._columns.setdefault((filter_name, name, part), Column())
+                column.extend([_number(row.values.get(name)) for row in sound], clusters)
 
     def nothing_but_errors(self, unit: Unit, asked: Sequence[str]) -> Iterator[AggregateRow]:
         """Rows without a value, so that a task whose every row failed does not vanish from the tables."""
@@ -155,6 +156,12 @@ class _Columns:
                 higher_is_better=own.get("higher_is_better", output.higher_is_better),
                 num_fewshot=unit.task.num_fewshot,
             )
+
+
+def _number(value: Any) -> float | None:
+    """A value as a column holds it: NaN and infinities are tagged in the rows."""
+    number: float | None = restore(value) if isinstance(value, dict) else value
+    return number
 
 
 def estimate_fields(estimate: Estimate) -> dict[str, Any]:
