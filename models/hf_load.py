@@ -30,6 +30,7 @@ def load_causal_model(folder: Path, settings: EngineSettings) -> Any:
     try:
         import torch
         import transformers
+        from safetensors import SafetensorError
     except ImportError as error:
         raise MissingPackageError("transformers", "backend: hf", "torch transformers") from error
     library: Any = transformers  # whose annotations do not tell of output_loading_info
@@ -43,7 +44,7 @@ def load_causal_model(folder: Path, settings: EngineSettings) -> Any:
             local_files_only=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise _load_error(folder, error) from error
     _check_complete(folder, report)
     _check_positions(folder, model, resolve_max_length(settings.max_length, config))

@@ -14,10 +14,9 @@ class StopCondition:
 
     def __init__(self, encoder: PromptEncoder, until: Sequence[str], end_ids: Iterable[int]) -> None:
         self._encoder = encoder
-        special = set(encoder.tokenizer.all_special_tokens)
+        special = encoder.special
         stops = [stop for stop in until if stop]
-        named = [encoder.tokenizer.convert_tokens_to_ids(stop) for stop in stops if stop in special]
-        self.end_ids = frozenset(end_ids) | frozenset(named)
+        self.end_ids = frozenset(end_ids) | {special[stop] for stop in stops if stop in special}
         rest = [stop for stop in stops if stop not in special]
         self._special = sorted(special, key=len, reverse=True)
         # Stop strings around a special token are looked for where special tokens are still visible.

@@ -37,6 +37,9 @@ class PromptEncoder:
         self.tokenizer.model_max_length = _NO_LIMIT
         self._add_bos = add_bos
         self._template = template_file.read_text(encoding="utf-8") if template_file else None
+        added = self.tokenizer.added_tokens_decoder
+        # What decoding leaves out, text -> id: more than the tokenizer's own BOS, EOS and padding.
+        self.special = {str(token): int(one) for one, token in added.items() if token.special}
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         self.bos_id: int | None = bos
         self.eos_ids = frozenset() if eos is None else frozenset({int(eos)})
