@@ -10,6 +10,7 @@ import pytest
 
 from models.hf import HfEngine
 from models.sampling import RowChoice, choose, row_generator
+from models.stopping import StopCondition
 from pipeline.config import EngineSettings
 from pipeline.requests import CallFailure, GenerateRequest, GenerateResult, GenerationSettings
 from tests.tiny_models import CORPUS, Kind, make_base
@@ -102,6 +103,8 @@ def test_the_earliest_of_several_stop_strings_counts(engine: HfEngine) -> None:
     early, late = text[marks[2]], text[marks[6]]
     result = answers(engine, requests(["The"], until=(late, early, "")))["The"]
     assert result.text == text[: marks[2]]
+    ids = engine._encoders[None].encode_plain(["The lazy dog"])[0]  # both in one token, or completed by one
+    assert StopCondition(engine._encoders[None], ["g", "z", "og"], ()).text(ids) == ("The la", True)
 
 
 def test_a_row_stops_at_once_and_the_others_go_on(engine: HfEngine) -> None:
@@ -137,8 +140,6 @@ def test_end_ids_of_tokenizer_and_generation_config_end_a_row(root: Path, tmp_pa
 
 
 def test_a_stop_string_that_is_a_special_token(engine: HfEngine) -> None:
-    from models.stopping import StopCondition
-
     encoder = engine._encoders[None]
     end = encoder.tokenizer.convert_tokens_to_ids("<|im_end|>")
     one = StopCondition(encoder, ["<|im_end|>"], [2])
