@@ -26,12 +26,13 @@ def effective_generation(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> Ge
     """The settings of `sources`, each named, the later winning. Raises InputError for an unknown name or value."""
     merged: dict[str, Any] = {}
     for source, settings in sources:
-        merged |= _normal(source, settings)
-    do_sample = merged.pop("do_sample", None)
-    if do_sample is False:
-        merged["temperature"] = 0.0
-    elif do_sample is True and "temperature" not in merged:
-        merged["temperature"] = 1.0
+        normal = _normal(source, settings)
+        do_sample = normal.pop("do_sample", None)
+        merged |= normal
+        if do_sample is False:
+            merged["temperature"] = 0.0
+        elif do_sample and not merged.get("temperature"):
+            merged["temperature"] = 1.0
     try:
         settings = msgspec.convert(merged, GenerationSettings, strict=False)
     except msgspec.ValidationError as error:
@@ -50,8 +51,6 @@ def _normal(source: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         if known == "until":
             value = [value] if isinstance(value, str) else list(value or [])
         normal[known] = value
-    if "do_sample" in normal and "temperature" not in normal:
-        normal["temperature"] = 1.0 if normal["do_sample"] else 0.0  # not that of a weaker source
     return normal
 
 

@@ -90,7 +90,7 @@ def logging_to(log: Log) -> Iterator[None]:
         _console.logs.remove(log)
 
 
-def trace(text: str) -> None:
+def log_detail(text: str) -> None:
     """A line for the log alone, with --verbose: too many to read along."""
     if _console.verbosity == "verbose":
         _note("DEBUG", text, False)

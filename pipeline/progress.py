@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from pipeline.console import printing_with, say, trace, verbosity
+from pipeline.console import log_detail, printing_with, say, verbosity
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -74,7 +74,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-        note = say if kind is not None or time.monotonic() - self._began >= _WORTH_A_LINE_S else trace
+        note = say if kind is not None or time.monotonic() - self._began >= _WORTH_A_LINE_S else log_detail
         note(self._last_line(stopped=kind is not None))
 
     def advance(self, rows: int = 1, tokens: int = 0) -> None:

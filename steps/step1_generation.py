@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from models.engine import Engine
-from pipeline.console import say, trace
+from pipeline.console import log_detail, say
 from pipeline.fingerprint import canonical, digest
 from pipeline.interrupts import at_interrupt
 from pipeline.lock_file import Basis, Entry, LockFile, why_stale
@@ -141,7 +141,7 @@ class _UnitWork:
 
     def _keep(self, result: Result, versions: str) -> None:
         self.made += 1
-        trace(f"answered {result.key}")
+        log_detail(f"answered {result.key}")
         if isinstance(result, CallFailure):
             self.memo.put_failure(result.key, result.type, result.message, result.deterministic)
             return

@@ -134,6 +134,7 @@ class Step1Plan:
             "seed": None if generation.greedy else sampling.seed,
             "replicate": sampling.replicate,
             "repeats": sampling.repeats,
+            "limit": task.limit,
             "samples": samples,
         }
 
@@ -165,7 +166,7 @@ class Step1Plan:
         """The task's documents with their requests; kept for the next model, which is asked the same."""
         if self._examples is None or self._examples[0] != task.name:
             samples = None if self.settings.samples is None else self.settings.samples.get(task.name, [])
-            examples = list(task.examples(self.prompt_settings, samples=samples))
+            examples = list(task.examples(self.prompt_settings, task.limit, samples))
             self._examples = (task.name, examples)
         return self._examples[1]
 
