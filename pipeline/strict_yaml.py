@@ -300,10 +300,10 @@ def _unprintable(text: str, source: str) -> Problem:
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, source: str) -> Problem:
     last = text.rstrip().count("\n")
-    mark = error.problem_mark or error.context_mark
-    if mark is not None and mark.line > last and error.context_mark is not None:
-        mark = error.context_mark  # the end of the file explains nothing: show where the open thing began
-    line = min(mark.line, last) if mark is not None else 0
     said = " ".join(part for part in (error.context, error.problem) if part)
+    mark = error.problem_mark or error.context_mark
+    if mark is not None and (mark.line > last or "end of stream" in said):
+        mark = error.context_mark or mark  # the end of the file explains nothing: show where the open thing began
+    line = min(mark.line, last) if mark is not None else 0
     hint = next((hint for sign, hint in _HINTS.items() if sign in said), "")
     return Problem(f"{source}:{line + 1}", f"this is not YAML: {said}" + (f" ({hint})" if hint else ""))
