@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
+from models.adapters import adapter_note
 from models.engine import Adapter, Engine
-from pipeline.console import say
+from pipeline.console import say, warn
 from steps.context import Context
 from steps.step1_plan import PlannedModel, Step1Plan
 
@@ -36,6 +37,10 @@ class LazyEngine:
 
             plan = self._plan
             adapters = [_adapter(model) for model in plan.models if model.adapter is not None]
+            for model in plan.models:
+                note = adapter_note(model.adapter.path, plan.settings.model.path) if model.adapter else None
+                if note:
+                    warn(note)
             say(f"loading {plan.settings.model.path}" + (f" and {len(adapters)} adapters" if adapters else ""))
             engine = open_engine(
                 plan.settings.engine,
