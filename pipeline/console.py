@@ -58,6 +58,12 @@ def detail(text: str) -> None:
         _note("DEBUG", text, True)
 
 
+def log_detail(text: str) -> None:
+    """A line for the log alone, with --verbose: too many to read along."""
+    if _console.verbosity == "verbose":
+        _note("DEBUG", text, False)
+
+
 def show(text: str) -> None:
     """The answer that the command was asked for (a table, a list), on stdout whatever the verbosity."""
     print(text)
@@ -88,9 +94,3 @@ def logging_to(log: Log) -> Iterator[None]:
         yield
     finally:
         _console.logs.remove(log)
-
-
-def log_detail(text: str) -> None:
-    """A line for the log alone, with --verbose: too many to read along."""
-    if _console.verbosity == "verbose":
-        _note("DEBUG", text, False)
