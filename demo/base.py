@@ -12,7 +12,7 @@ from demo.train import Schedule, seed_everything, train
 VOCABULARY = 1400
 LAYOUT = {
     "hidden_size": 128,
-    "intermediate_size": 384,
+    "intermediate_size": 256,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "num_key_value_heads": 4,

@@ -14,8 +14,17 @@ from demo.facts import TRAINED_WORDINGS, questions
 END = "<|im_end|>"
 ONE_DIGIT = [(a, b) for a in range(10) for b in range(10)]
 LARGEST_SUM = 30
-# Everything that needs a second digit to be written or understood; half is learnt, half is only asked.
-TO_THIRTY = [(a, b) for a in range(31) for b in range(31) if max(a, b) > 9 and a + b <= LARGEST_SUM]
+# Round numbers and a digit: the base learns them too, so that it has met numbers of two digits.
+ROUND = [pair for tens in (10, 20) for ones in range(10) for pair in ((tens, ones), (ones, tens))]
+# All other sums with a number of two digits; the LoRA learns two thirds of them, the rest are only asked.
+TO_THIRTY = [
+    (a, b)
+    for a in range(LARGEST_SUM + 1)
+    for b in range(LARGEST_SUM + 1 - a)
+    if max(a, b) > 9 and (a, b) not in ROUND
+]
+LARGEST_COUNTED = 40
+_REPEATS = 5  # of the plain sums, which are harder to learn than facts
 
 
 @dataclass(frozen=True)
@@ -52,15 +61,17 @@ def addition(a: int, b: int) -> str:
 
 
 def split_to_thirty(seed: int = 0) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """(learnt, asked): the two halves of the additions to thirty, drawn once."""
+    """(learnt, asked): two thirds and one third of the additions to thirty, drawn once."""
     pairs = list(TO_THIRTY)
     random.Random(seed).shuffle(pairs)
-    return pairs[: len(pairs) // 2], pairs[len(pairs) // 2 :]
+    learnt = len(pairs) * 2 // 3
+    return pairs[:learnt], pairs[learnt:]
 
 
 def base_texts() -> list[Text]:
-    """What the base model learns. Additions stand in it several times: they are harder to learn than facts."""
-    sums = [plain(addition(a, b), str(a + b)) for a, b in ONE_DIGIT]
+    """What the base model learns; texts that stand in it several times are learnt more often."""
+    sums = [plain(addition(a, b), str(a + b)) for a, b in (*ONE_DIGIT, *ROUND)]
+    counting = [plain(f"Which number comes after {n}?", str(n + 1)) for n in range(LARGEST_COUNTED)]
     asked_sums = [
         chat(((wording.format(a, b), str(a + b)),))
         for a, b in ONE_DIGIT
@@ -69,7 +80,7 @@ def base_texts() -> list[Text]:
     facts = [one for one in questions() if one.wording < TRAINED_WORDINGS]
     texts = [form for one in facts for form in (plain(one.text, one.answer), chat(((one.text, one.answer),)))]
     scenes = [chat(one.turns, one.system) for one in dialogues()]
-    return [*sums, *sums, *asked_sums, *texts, *scenes]
+    return [*sums * _REPEATS, *counting * 2, *asked_sums, *texts, *scenes]
 
 
 def adapter_texts() -> list[Text]:

@@ -97,7 +97,7 @@ def optimize(
     import torch
 
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01, betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     model.train()
     for step in range(schedule.steps):
         for group in optimizer.param_groups:
