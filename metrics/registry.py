@@ -55,6 +55,20 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Asks:
+    """What a metric wants to know of a model before it can value rows; each distinct text is asked once.
+
+    `scorer`: the kind of model (see `models/scorers.py`). `texts`: from a row and the metric's own arguments, the texts
+    to ask about; their answers, as bytes, reach the metric in that order. `settings`: the names of the arguments
+    that are the model's, not the metric's.
+    """
+
+    scorer: str
+    texts: Callable[..., Sequence[str]]
+    settings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Metric:
     """A registered metric. `packages` decide the score: their versions stand in the lock."""
 
@@ -63,6 +77,12 @@ class Metric:
     outputs: Mapping[str, Output]
     packages: tuple[str, ...] = ()
     output_types: frozenset[str] = field(default_factory=frozenset)  # where it makes sense; empty: everywhere
+    asks: Asks | None = None
+
+    def argument_names(self) -> list[str]:
+        """The arguments that YAML may give."""
+        parameters = list(inspect.signature(self.function).parameters)
+        return parameters[1:] if self.asks is None else [*self.asks.settings, *parameters[2:]]
 
 
 _METRICS: dict[str, Metric] = {}
@@ -74,13 +94,17 @@ def register_metric(
     *,
     packages: Sequence[str] = (),
     output_types: Sequence[str] = (),
+    asks: Asks | None = None,
 ) -> Callable[[MetricFunction], MetricFunction]:
-    """Register `function(rows: Sequence[MetricInput], **arguments) -> list[Values]`."""
+    """Register `function(rows: Sequence[MetricInput], **arguments) -> list[Values]`.
+
+    With `asks` the function's second parameter is the answers, a list of bytes for each row.
+    """
 
     def register(function: MetricFunction) -> MetricFunction:
         if name in _METRICS:
             raise ValueError(f"two metrics are called {name}")
-        _METRICS[name] = Metric(name, function, outputs, tuple(packages), frozenset(output_types))
+        _METRICS[name] = Metric(name, function, outputs, tuple(packages), frozenset(output_types), asks)
         return function
 
     return register
@@ -93,7 +117,7 @@ def find_metric(name: str, arguments: Mapping[str, Any] | None = None, where: st
         near = difflib.get_close_matches(name, _METRICS, 1)
         hint = f"Did you mean {near[0]}?" if near else f"Known metrics: {', '.join(sorted(_METRICS))}"
         raise TaskError(f"no metric is called {name!r}", where=where, fix=hint)
-    known = [parameter.name for parameter in inspect.signature(metric.function).parameters.values()][1:]
+    known = metric.argument_names()
     for argument in arguments or {}:
         if argument not in known:
             takes = f"It takes {', '.join(known)}." if known else "It takes none."
