@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from pipeline.memo import Memo
-from tests.pipeline.conftest import Project, gsm8k_item, write_lines
+from tests.project import Project, gsm8k_item, write_lines
 
 QUESTIONS = 160
 

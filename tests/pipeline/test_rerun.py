@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-from tests.pipeline.conftest import Project, gsm8k_item, write_lines
+from tests.project import Project, gsm8k_item, write_lines
 from tests.tiny_models import make_adapter
 
 MODELS = ("base", "sft__checkpoint-100", "sft__checkpoint-200")

@@ -12,28 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-from tests.tiny_models import make_adapter, make_base
-
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 VIEW_NAMES = (
     "step1_generation.jsonl",
     "step2_generation_trans.jsonl",
     "step3_evaluation.jsonl",
     "step4_eval_scores.jsonl",
 )
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a base and two adapters."""
-    folder = tmp_path_factory.mktemp("models")
-    base = make_base(folder / "base")
-    make_adapter(base, folder / "sft" / "checkpoint-100", seed=1, step=100, optimizer=True)
-    make_adapter(base, folder / "sft" / "checkpoint-200", seed=2, step=200)
-    return folder
 
 
 @dataclass
@@ -99,12 +86,6 @@ def gsm8k_item(number: int) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def project(tmp_path: Path, models: Path) -> Project:
-    """Models, data in three forms and a run over all of them."""
-    return make_project(tmp_path, models)
-
-
 def make_project(folder: Path, models: Path) -> Project:
     """Copy the models, write the data and give the settings of a run over three tasks."""
     shutil.copytree(models, folder / "models")
@@ -114,12 +95,21 @@ def make_project(folder: Path, models: Path) -> Project:
         write_lines(data / f"{split}.jsonl", [gsm8k_item(number) for number in numbers])
     names = ("cat", "dog", "bird", "horse", "teacher", "doctor", "singer", "driver")
     pairs = [
-        {"sentence_good": f"The {name}s that run sleep.", "sentence_bad": f"The {name}s that run sleeps.", "UID": "agreement"}
+        {
+            "sentence_good": f"The {name}s that run sleep.",
+            "sentence_bad": f"The {name}s that run sleeps.",
+            "UID": "agreement",
+        }
         for name in names
     ]
     write_lines(data / "causative.jsonl", pairs)
     own = [
-        {"instruction": f"请说数字{number}。", "input": "", "output": f"数字是{number}。", "history": [["你好", "你好！"]]}
+        {
+            "instruction": f"请说数字{number}。",
+            "input": "",
+            "output": f"数字是{number}。",
+            "history": [["你好", "你好！"]],
+        }
         for number in range(6)
     ]
     (data / "own.json").write_text(json.dumps(own, ensure_ascii=False), encoding="utf-8")
@@ -148,20 +138,3 @@ def project_settings() -> dict[str, Any]:
         "step3": {"metrics": [{"name": "rouge", "tokenizer": "jieba"}]},
         "step4": {},
     }
-
-
-@pytest.fixture(scope="session")
-def finished_folder(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
-    """The folder of a project whose four steps have run once."""
-    project = make_project(tmp_path_factory.mktemp("finished"), models)
-    project.run("all", str(project.write_settings()), "--verbose")
-    return project.folder
-
-
-@pytest.fixture
-def finished(tmp_path: Path, finished_folder: Path, models: Path) -> Project:
-    """A copy of a finished project, to change and run again. Its log starts empty."""
-    shutil.copytree(finished_folder, tmp_path / "project")
-    project = Project(tmp_path / "project", project_settings())
-    (project.folder / "output" / "run" / "run.log").unlink()
-    return project

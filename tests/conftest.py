@@ -1,0 +1,44 @@
+"""Fixtures that several folders share: small models made once, projects to run whole steps on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project, make_project, project_settings
+from tests.tiny_models import make_adapter, make_base
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a base and two adapters."""
+    folder = tmp_path_factory.mktemp("models")
+    base = make_base(folder / "base")
+    make_adapter(base, folder / "sft" / "checkpoint-100", seed=1, step=100, optimizer=True)
+    make_adapter(base, folder / "sft" / "checkpoint-200", seed=2, step=200)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, models: Path) -> Project:
+    """Models, data in three forms and a run over all of them."""
+    return make_project(tmp_path, models)
+
+
+@pytest.fixture(scope="session")
+def finished_folder(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
+    """The folder of a project whose four steps have run once."""
+    project = make_project(tmp_path_factory.mktemp("finished"), models)
+    project.run("all", str(project.write_settings()), "--verbose")
+    return project.folder
+
+
+@pytest.fixture
+def finished(tmp_path: Path, finished_folder: Path, models: Path) -> Project:
+    """A copy of a finished project, to change and run again. Its log starts empty."""
+    shutil.copytree(finished_folder, tmp_path / "project")
+    project = Project(tmp_path / "project", project_settings())
+    (project.folder / "output" / "run" / "run.log").unlink()
+    return project
