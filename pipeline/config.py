@@ -32,6 +32,20 @@ class Settings(BaseModel):
         return {"anyOf": [{"type": "string"}, mapping]} if cls.shorthand else mapping
 
 
+class QuantizationSettings(Settings):
+    """A quantization of transformers; other keys are the arguments of its configuration class."""
+
+    model_config = ConfigDict(extra="allow")
+    shorthand = "method"
+
+    method: str
+    """`bitsandbytes`, `gptq`, `awq`, `torchao`, `hqq`, `quanto` …, as transformers names it (quant_method)."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
 class EngineSettings(Settings):
     """Who computes the answers, and how."""
 
@@ -39,8 +53,16 @@ class EngineSettings(Settings):
     """The engine: `hf` runs transformers in this process, on CPU or CUDA."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the weights; `auto` takes the one the checkpoint was saved in."""
+    architecture: Literal["auto", "causal", "seq2seq"] = "auto"
+    """`causal` continues a text, `seq2seq` has an encoder for the prompt; `auto` goes by the model's config."""
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, `mps`; `auto` takes CUDA where there is one."""
+    device_map: str | dict[str, int | str] | None = None
+    """Spread one model over several devices: `auto`, `balanced`, `sequential`, or module by module (accelerate)."""
+    attn_implementation: str | None = None
+    """How attention is computed: `sdpa`, `eager`, `flash_attention_2` …; by default as transformers chooses."""
+    quantization: QuantizationSettings | None = None
+    """Quantize the weights while loading, by transformers' configurations: `{method: bitsandbytes, load_in_4bit: true}`."""
     max_length: Annotated[int, Field(gt=1)] | None = None
     """Longest sequence in tokens, prompt and answer together; by default what the model's config says."""
     add_bos_token: bool | None = None
@@ -56,7 +78,15 @@ class EngineSettings(Settings):
     deterministic: bool = False
     """Compute each row alone, so that results are equal to the bit whatever else is asked. Slower."""
     threads: Annotated[int, Field(gt=0)] | None = None
-    """CPU threads of the engine; by default all cores."""
+    """CPU threads of the engine; by default all cores. Replicas on one CPU share them."""
+    replicas: Annotated[int, Field(gt=0)] = 1
+    """Processes on this machine that each hold the model and share the work: one a CUDA device, or parts of the CPU."""
+
+    @model_validator(mode="after")
+    def _one_device_a_replica(self) -> EngineSettings:
+        if self.replicas > 1 and self.device_map is not None:
+            raise ValueError("`replicas` puts the whole model on each device, `device_map` spreads one: choose one")
+        return self
 
 
 class ModelSettings(Settings):
@@ -70,6 +100,10 @@ class ModelSettings(Settings):
     """What the model is called in files and tables."""
     revision: str | None = None
     """Branch, tag or commit of a hub model."""
+    tokenizer: str | None = None
+    """A folder or hub name whose tokenizer and chat template are used instead of the model's own."""
+    delta: str | None = None
+    """A folder or hub name of delta weights, which are added to the model's."""
     identity: str | None = None
     """Your word for what exactly is served, where weights cannot be hashed."""
 
@@ -145,6 +179,8 @@ class Shared(Settings):
     """Seed of sampling; few-shot examples have `fewshot_seed`."""
     processes: Annotated[int, Field(gt=0)] | None = None
     """Worker processes of steps 2 and 3; by default one a core."""
+    max_attempts: Annotated[int, Field(gt=0)] = 3
+    """How often a call that fails for its own reason (a context too long) is tried, over all runs."""
     allow_stale: bool = False
     """Work on an input that is out of date instead of stopping."""
 
@@ -186,8 +222,6 @@ class Step1Settings(Shared):
     """Generation settings for all tasks; a task's own win."""
     generation_override: dict[str, Any] = {}
     """Generation settings that win over the tasks' own."""
-    max_attempts: Annotated[int, Field(gt=0)] = 3
-    """How often a call that fails for its own reason (a context too long) is tried, over all runs."""
 
 
 class Step2Settings(Shared):
@@ -220,4 +254,7 @@ STEP_SETTINGS: dict[str, type[Shared]] = {
 
 # Settings of each step that change no output: where to work, how hard, and whom to let pass.
 NEUTRAL: frozenset[str] = frozenset({"output_dir", "memo_dir", "processes", "allow_stale", "max_attempts"})
-NEUTRAL_ENGINE: frozenset[str] = frozenset({"device", "batch_tokens", "max_batch_size", "threads"})
+# The same for the engine. `attn_implementation` is none of these: kernels differ by more than the order of a sum.
+NEUTRAL_ENGINE: frozenset[str] = frozenset(
+    {"device", "device_map", "batch_tokens", "max_batch_size", "threads", "replicas", "trust_remote_code"}
+)

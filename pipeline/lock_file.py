@@ -88,6 +88,8 @@ def why_stale(entry: Entry | None, basis: Basis, view: Path, hashes: FileHashes)
         return reasons
     if entry.state == "running" or entry.view is None:
         return ["interrupted before its end"]
+    if failed := entry.counts.get("retryable", 0):
+        return [f"{failed} calls failed and will be tried again"]
     return altered(entry, view, hashes)
 
 

@@ -46,7 +46,95 @@ class Failure(NamedTuple):
         return not self.deterministic or self.attempts < max_attempts
 
 
-class Memo:
+class MemoReader:
+    """The memo for those who only look results up, worker processes among them. Keys are 64 hex digits."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+        self.network = file_system(folder) in _NETWORK_FILE_SYSTEMS
+        try:
+            self._reader = self._connect()
+        except sqlite3.Error as error:
+            raise self._storage_error(error) from error
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those of `keys` that have a result."""
+        found: set[str] = set()
+        for part, marks in _parts(keys):
+            for key, used in self._query(f"SELECT key, used_day FROM calls WHERE key IN ({marks})", part):
+                found.add(key.hex())
+                self._used(key, used)
+        return found
+
+    def get(self, keys: Iterable[str]) -> dict[str, bytes]:
+        """The results that there are of `keys`."""
+        found: dict[str, bytes] = {}
+        for part, marks in _parts(keys):
+            for key, value, used in self._query(f"SELECT key, value, used_day FROM calls WHERE key IN ({marks})", part):
+                found[key.hex()] = value
+                self._used(key, used)
+        return found
+
+    def _used(self, key: bytes, day: int) -> None:
+        """A result was found, last used on `day`; whoever may write keeps account of it."""
+
+    def failures(self, keys: Iterable[str]) -> dict[str, Failure]:
+        """The failed calls among `keys`."""
+        found: dict[str, Failure] = {}
+        for part, marks in _parts(keys):
+            query = f"SELECT key, type, message, deterministic, attempts FROM failures WHERE key IN ({marks})"
+            for key, kind, message, deterministic, attempts in self._query(query, part):
+                found[key.hex()] = Failure(kind, message, bool(deterministic), attempts)
+        return found
+
+    def engine_versions(self, keys: Iterable[str]) -> dict[str, int]:
+        """How many of `keys` were computed under which package versions (JSON text)."""
+        found: dict[str, int] = {}
+        for part, marks in _parts(keys):
+            query = (
+                "SELECT versions, count(*) FROM calls JOIN engines ON engines.id = calls.engine "
+                f"WHERE key IN ({marks}) GROUP BY versions"
+            )
+            for versions, count in self._query(query, part):
+                found[versions] = found.get(versions, 0) + count
+        return found
+
+    def __len__(self) -> int:
+        return int(self._reader.execute("SELECT count(*) FROM calls").fetchone()[0])
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA journal_mode = {'DELETE' if self.network else 'WAL'}")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return connection
+
+    def _query(self, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
+        try:
+            return self._reader.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise self._storage_error(error) from error
+
+    def _storage_error(self, error: Exception) -> StorageError:
+        text = str(error)
+        if "full" in text or "No space" in text:
+            return StorageError(
+                "the disk is full: finished calls cannot be stored",
+                where=str(self.path),
+                fix="Free some space, or move the memo (memo_dir: …), and run the same command again: "
+                "what was stored is not computed again",
+            )
+        if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
+            return StorageError(
+                "this is not a readable memo", where=str(self.path), fix="Restore it from a copy, or move it away"
+            )
+        return StorageError(
+            f"the memo cannot be used ({text})",
+            where=str(self.path),
+            fix="Make the folder writable, or set memo_dir to one that is",
+        )
+
+
+class Memo(MemoReader):
     """Results by key (64 hex digits). What is put is committed within a fifth of a second, by a thread of its own.
 
     A `kill -9` between two commits loses those results alone. Errors of the disk (full, read-only) are raised as
@@ -55,10 +143,9 @@ class Memo:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
-        self.network = file_system(folder) in _NETWORK_FILE_SYSTEMS
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._reader = self._connect()
+            super().__init__(folder)
             self._reader.executescript(_SCHEMA)
             self._writer = self._connect()
         except (sqlite3.Error, OSError) as error:
@@ -87,53 +174,6 @@ class Memo:
         except StorageError as failure:  # the first error says more
             assert error is not None
             error.add_note(str(failure))
-
-    # ---- reading
-
-    def known(self, keys: Iterable[str]) -> set[str]:
-        """Those of `keys` that have a result."""
-        found: set[str] = set()
-        for part, marks in _parts(keys):
-            rows = self._query(f"SELECT hex(key) FROM calls WHERE key IN ({marks})", part)
-            found.update(str(row[0]).lower() for row in rows)
-        return found
-
-    def get(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """The results that there are of `keys`; marks them as used today (see `gc`)."""
-        found: dict[str, bytes] = {}
-        stale: list[bytes] = []
-        today = _today()
-        for part, marks in _parts(keys):
-            for key, value, used in self._query(f"SELECT key, value, used_day FROM calls WHERE key IN ({marks})", part):
-                found[key.hex()] = value
-                if used < today:
-                    stale.append(key)
-        if stale:
-            self._enqueue([("UPDATE calls SET used_day = ? WHERE key = ?", (today, key)) for key in stale])
-        return found
-
-    def failures(self, keys: Iterable[str]) -> dict[str, Failure]:
-        """The failed calls among `keys`."""
-        found: dict[str, Failure] = {}
-        for part, marks in _parts(keys):
-            query = f"SELECT key, type, message, deterministic, attempts FROM failures WHERE key IN ({marks})"
-            for key, kind, message, deterministic, attempts in self._query(query, part):
-                found[key.hex()] = Failure(kind, message, bool(deterministic), attempts)
-        return found
-
-    def engine_versions(self, keys: Iterable[str]) -> dict[str, int]:
-        """How many of `keys` were computed under which package versions (JSON text)."""
-        found: dict[str, int] = {}
-        for part, marks in _parts(keys):
-            query = (
-                "SELECT versions, count(*) FROM calls JOIN engines ON engines.id = calls.engine "
-                f"WHERE key IN ({marks}) GROUP BY versions"
-            )
-            for versions, count in self._query(query, part):
-                found[versions] = found.get(versions, 0) + count
-        return found
-
-    # ---- writing
 
     def put(self, key: str, kind: str, value: bytes, engine: str) -> None:
         """Remember a result. `engine`: the package versions that made it, as canonical JSON."""
@@ -175,6 +215,11 @@ class Memo:
             self._reader.close()
             self._writer.close()
 
+    def _used(self, key: bytes, day: int) -> None:
+        today = _today()
+        if day < today:
+            self._enqueue([("UPDATE calls SET used_day = ? WHERE key = ?", (today, key))])
+
     def prune(self, unused_for_days: float, dry_run: bool = False) -> tuple[int, int]:
         """Delete results not used for so many days; (results, bytes) removed, or that would be."""
         oldest = int(time.time() / 86400 - unused_for_days)
@@ -186,23 +231,6 @@ class Memo:
             self._reader.execute("DELETE FROM failures")
             self._reader.execute("VACUUM")
         return int(row[0]), int(row[1])
-
-    def __len__(self) -> int:
-        return int(self._reader.execute("SELECT count(*) FROM calls").fetchone()[0])
-
-    # ---- inside
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
-        connection.execute(f"PRAGMA journal_mode = {'DELETE' if self.network else 'WAL'}")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        return connection
-
-    def _query(self, query: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-        try:
-            return self._reader.execute(query, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise self._storage_error(error) from error
 
     def _enqueue(self, statements: list[tuple[str, tuple[object, ...]]]) -> None:
         self._raise_error()
@@ -244,25 +272,6 @@ class Memo:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
-
-    def _storage_error(self, error: Exception) -> StorageError:
-        text = str(error)
-        if "full" in text or "No space" in text:
-            return StorageError(
-                "the disk is full: finished calls cannot be stored",
-                where=str(self.path),
-                fix="Free some space, or move the memo (memo_dir: …), and run the same command again: "
-                "what was stored is not computed again",
-            )
-        if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
-            return StorageError(
-                "this is not a readable memo", where=str(self.path), fix="Restore it from a copy, or move it away"
-            )
-        return StorageError(
-            f"the memo cannot be used ({text})",
-            where=str(self.path),
-            fix="Make the folder writable, or set memo_dir to one that is",
-        )
 
 
 def _parts(keys: Iterable[str]) -> Iterable[tuple[list[bytes], str]]:

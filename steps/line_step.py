@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 
 from pipeline.config import Shared
-from pipeline.execution import Build
+from pipeline.execution import Build, Spec
 from pipeline.lock_file import Basis, Entry, LockFile
 from pipeline.progress import Progress
 from pipeline.views import ViewWriter, read_lines
@@ -31,6 +32,7 @@ class LineStep(ChainedStep):
     """A step that turns lines into lines; `build` makes the function from the spec."""
 
     build: Build[LinesDone]
+    prepare: Callable[[Unit, Spec, Context], Counter[str]] | None = None  # work of the driver before the lines
 
 
 def run_line_step(step: LineStep, settings: Shared, context: Context, units: list[Unit]) -> int:
@@ -46,7 +48,8 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> None
     source = step.source(unit, context)
     before = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     spec = basis.settings | {"model": unit.model, "source": str(source), "remake": context.command(step.before)}
-    counts: Counter[str] = Counter()
+    spec["memo"] = str(context.folder.memo)
+    counts = step.prepare(unit, spec, context) if step.prepare else Counter[str]()
     with (
         ViewWriter(step.view(unit, context)) as writer,
         Progress(

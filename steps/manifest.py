@@ -36,7 +36,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def task_set(self, hashes: FileHashes) -> TaskSet:
         """The tasks as their files define them now. Raises TaskError."""
         entries = [TaskSettings(**entry) for entry in self.tasks]
-        return load_tasks(entries, self.include_path, self.trust_task_code, hashes, lambda number: entries[number].name, find_data=False)
+        return load_tasks(
+            entries,
+            self.include_path,
+            self.trust_task_code,
+            hashes,
+            lambda number: entries[number].name,
+            find_data=False,
+        )
 
 
 def make_manifest(settings: Step1Settings, models: Sequence[ModelRecord]) -> Manifest:

@@ -8,6 +8,8 @@ from pathlib import Path
 from pipeline.config import Shared, Step1Settings, Step2Settings, Step3Settings, Step4Settings
 from pipeline.config_load import Loaded, load, load_all
 from pipeline.execution import Workers
+from pipeline.interrupts import at_interrupt
+from pipeline.memo import Memo
 from pipeline.run_folder import STEPS
 from pipeline.run_log import run_log
 from steps.chained import all_units
@@ -15,6 +17,7 @@ from steps.context import Context, open_context
 from steps.line_step import run_line_step
 from steps.manifest import read_manifest
 from steps.step2_postprocess import postprocess
+from steps.step3_models import ModelCalls
 from steps.step3_scoring import score
 from steps.step4_aggregation import aggregation, run_aggregation
 
@@ -60,7 +63,12 @@ def _run(step: str, loaded: Loaded, context: Context) -> int:
             case Step2Settings():
                 return run_line_step(postprocess(settings), settings, context, units)
             case Step3Settings():
-                return run_line_step(score(settings), settings, context, units)
+                with (
+                    Memo(context.folder.memo) as memo,
+                    at_interrupt(memo.flush),
+                    ModelCalls(memo, settings.max_attempts) as calls,
+                ):
+                    return run_line_step(score(settings, calls), settings, context, units)
             case Step4Settings():
                 from steps.step4_reports import report
 

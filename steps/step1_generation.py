@@ -58,11 +58,7 @@ def reasons(plan: Step1Plan, unit: Unit, context: Context) -> list[str]:
     """Why the unit's view is not what the plan gives; none where it is fresh."""
     entry = LockFile(context.folder, "step1", unit.model).get(unit.task.name)
     view = context.folder.view("step1", unit.model, unit.task.name)
-    stale = why_stale(entry, plan.basis(unit), view, context.hashes)
-    retryable = entry.counts.get("retryable", 0) if entry else 0
-    if not stale and retryable:
-        return [f"{retryable} calls failed and will be tried again"]
-    return stale
+    return why_stale(entry, plan.basis(unit), view, context.hashes)
 
 
 def unanswered(every: Mapping[str, Call], memo: Memo, max_attempts: int) -> list[Call]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,10 +15,13 @@ from metrics.registry import Likelihood, Metric, MetricInput, Values, find_metri
 from pipeline.config import MetricSettings, Step3Settings
 from pipeline.errors import EvaluationError, MetricError
 from pipeline.execution import Chunk, Spec
+from pipeline.memo import MemoReader
 from pipeline.rows import ErrorRecord, LazyDocument, ScoredRow, Status, encode_row, restore, to_plain
 from pipeline.views import decode_line
 from steps.context import Context, package_versions
 from steps.line_step import LinesDone, LineStep
+from steps.step3_models import Answers, ModelCalls, Questions, model_scope, own_arguments
+from steps.units import Unit
 from tasks.task import MetricSpec, Task
 
 _SCORED_BY_LIKELIHOOD = frozenset({"multiple_choice", "loglikelihood", "loglikelihood_rolling", "next_token"})
@@ -38,23 +43,29 @@ class _Filtered(msgspec.Struct):
     flags: dict[str, Any]
 
 
-def score(settings: Step3Settings) -> LineStep:
-    """The step under `settings`."""
+def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
+    """The step under `settings`. Without `calls`, which asks models, it can be planned but not run."""
+
+    def prepare(unit: Unit, spec: Spec, context: Context) -> Counter[str]:
+        return calls.ask(unit, spec, task_metrics(unit.task, settings), questions) if calls else Counter()
 
     def spec(task: Task, context: Context) -> Spec:
         chosen = task_metrics(task, settings)
         packages = {package for metric in chosen for package in find_metric(metric.name).packages}
+        scopes = {metric.name: model_scope(metric, context) for metric in chosen}
         return {
             "task": task.name,
             "filters": [pipeline.name for pipeline in task.filters],
-            "metrics": [{"name": metric.name, "arguments": metric.arguments} for metric in chosen],
+            "metrics": [
+                {"name": metric.name, "arguments": own_arguments(metric), **scopes[metric.name]} for metric in chosen
+            ],
             "likelihoods": task.output_type in _SCORED_BY_LIKELIHOOD,
             "slices": list(task.slices),
             "cluster": task.cluster,
             "packages": package_versions(sorted(packages)),
         }
 
-    return LineStep(name="step3", version=1, spec=spec, build=build)
+    return LineStep(name="step3", version=1, spec=spec, build=build, prepare=prepare)
 
 
 def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
@@ -77,25 +88,85 @@ def _applies(metric: MetricSettings, task: Task) -> bool:
 
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
     """From a spec, the function from lines of step 2 to lines of step 3."""
-    chosen = [(find_metric(metric["name"]), metric["arguments"]) for metric in spec["metrics"]]
-    decoder = msgspec.json.Decoder(_Filtered)
+    chosen = [_Chosen.of(metric, spec) for metric in spec["metrics"]]
+    read = _reader(spec)
 
     def work(chunk: Chunk) -> LinesDone:
-        number, lines = chunk
         rows: list[ScoredRow] = []
         inputs: list[MetricInput | None] = []
-        for offset, line in enumerate(lines):
-            filtered = decode_line(decoder, line, spec["source"], number + offset, spec["remake"])
+        documents = 0
+        for filtered in read(chunk):
+            documents += 1
             for name in filtered.filtered or spec["filters"]:
                 rows.append(_scored_row(filtered, name, spec))
                 inputs.append(None if filtered.status == "error" else _metric_input(filtered, name, spec))
-        for metric, arguments in chosen:
-            _value_rows(metric, arguments, rows, inputs)
-        counts = Counter(errors=sum(row.status == "error" for row in rows), documents=len(lines))
+        for metric in chosen:
+            _value_rows(metric, rows, inputs)
+        counts = Counter(errors=sum(row.status == "error" for row in rows), documents=documents)
         counts["missing"] = sum(value is None for row in rows for value in row.values.values())
         return LinesDone(b"".join(encode_row(row) for row in rows), len(rows), dict(counts))
 
     return work
+
+
+def questions(spec: Spec) -> Callable[[Chunk], Iterator[MetricInput | None]]:
+    """From a spec, the function from lines of step 2 to what metrics see of them."""
+    read = _reader(spec)
+
+    def work(chunk: Chunk) -> Iterator[MetricInput | None]:
+        for filtered in read(chunk):
+            if filtered.status == "ok":
+                yield from (_metric_input(filtered, name, spec) for name in filtered.filtered)
+
+    return work
+
+
+def _reader(spec: Spec) -> Callable[[Chunk], Iterator[_Filtered]]:
+    decoder = msgspec.json.Decoder(_Filtered)
+
+    def read(chunk: Chunk) -> Iterator[_Filtered]:
+        number, lines = chunk
+        for offset, line in enumerate(lines):
+            yield decode_line(decoder, line, spec["source"], number + offset, spec["remake"])
+
+    return read
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A metric with its arguments, and the memo's answers if it asks a model."""
+
+    metric: Metric
+    arguments: dict[str, Any]
+    answers: Answers | None
+
+    @classmethod
+    def of(cls, asked: dict[str, Any], spec: Spec) -> _Chosen:
+        metric, arguments = find_metric(asked["name"]), asked["arguments"]
+        if "scope" not in asked:
+            return cls(metric, arguments, None)
+        return cls(
+            metric, arguments, Answers(Questions(metric, arguments, asked["scope"]), MemoReader(Path(spec["memo"])))
+        )
+
+    def values(self, items: Sequence[MetricInput]) -> list[Values | None]:
+        """A row's values; None for a row whose answers are missing. Raises what the metric raises."""
+        if self.answers is None:
+            return list(self._checked(self.metric.function(items, **self.arguments), items))
+        answers = self.answers.of(items)
+        sound = [(item, answer) for item, answer in zip(items, answers, strict=True) if answer is not None]
+        valued = iter(
+            self._checked(
+                self.metric.function([item for item, _ in sound], [one for _, one in sound], **self.arguments),
+                [item for item, _ in sound],
+            )
+        )
+        return [None if answer is None else next(valued) for answer in answers]
+
+    def _checked(self, values: list[Values], items: Sequence[MetricInput]) -> list[Values]:
+        if len(values) != len(items):
+            raise MetricError(f"the metric {self.metric.name} gave {len(values)} values for {len(items)} rows")
+        return values
 
 
 def _scored_row(row: _Filtered, filter_name: str, spec: Spec) -> ScoredRow:
@@ -132,38 +203,31 @@ def _metric_input(row: _Filtered, filter_name: str, spec: Spec) -> MetricInput:
     )
 
 
-def _value_rows(
-    metric: Metric, arguments: dict[str, Any], rows: list[ScoredRow], inputs: list[MetricInput | None]
-) -> None:
+def _value_rows(chosen: _Chosen, rows: list[ScoredRow], inputs: list[MetricInput | None]) -> None:
     """Put the metric's values into `rows`; a row that it fails on has None, and the reason among its flags."""
     live = [(row, item) for row, item in zip(rows, inputs, strict=True) if item is not None]
     if not live:
         return
     try:
-        values = _call(metric, arguments, [item for _, item in live])
+        values = chosen.values([item for _, item in live])
     except EvaluationError:
         raise
     except Exception:  # noqa: BLE001  # the row boundary, a batch at once: the rows that are sound keep their values
-        alone = [_value_alone(metric, arguments, row, item) for row, item in live]
-        names = next((valued for valued in alone if valued is not None), metric.outputs)
-        values = [dict.fromkeys(names) if valued is None else valued for valued in alone]
+        values = [_value_alone(chosen, row, item) for row, item in live]
+    names = next((valued for valued in values if valued is not None), chosen.metric.outputs)
     for (row, _), valued in zip(live, values, strict=True):
-        row.values.update({name: _storable(value, metric.name) for name, value in valued.items()})
+        if valued is None:
+            row.flags.setdefault("metric_errors", {}).setdefault(chosen.metric.name, "its model gave no answer")
+            valued = dict.fromkeys(names)
+        row.values.update({name: _storable(value, chosen.metric.name) for name, value in valued.items()})
 
 
-def _value_alone(metric: Metric, arguments: dict[str, Any], row: ScoredRow, item: MetricInput) -> Values | None:
+def _value_alone(chosen: _Chosen, row: ScoredRow, item: MetricInput) -> Values | None:
     try:
-        return _call(metric, arguments, [item])[0]
+        return chosen.values([item])[0]
     except Exception as error:  # noqa: BLE001  # the row boundary: the instrument failed, so the value is missing, not 0
-        row.flags.setdefault("metric_errors", {})[metric.name] = f"{type(error).__name__}: {error}"
+        row.flags.setdefault("metric_errors", {})[chosen.metric.name] = f"{type(error).__name__}: {error}"
         return None
-
-
-def _call(metric: Metric, arguments: dict[str, Any], items: Sequence[MetricInput]) -> list[Values]:
-    values = metric.function(items, **arguments)
-    if len(values) != len(items):
-        raise MetricError(f"the metric {metric.name} gave {len(values)} values for {len(items)} rows")
-    return values
 
 
 def _storable(value: Any, metric: str) -> Any:

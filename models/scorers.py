@@ -1,0 +1,78 @@
+"""Models that value texts in step 3: what each kind is known by, and opening it. The kinds have files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from models.locate import hub_commit, model_folder
+from pipeline.errors import InputError, ModelError
+from pipeline.fingerprint import FileHashes
+from pipeline.requests import CallFailure
+
+# What changes no value: where and in which lots the model computes.
+NEUTRAL_SCORER: frozenset[str] = frozenset({"model", "device", "batch_size"})
+_NOT_THE_MODEL = (".md", ".gitattributes", ".lock")
+_OTHER_FORMATS = frozenset({"onnx", "openvino", "original", ".git", ".cache"})
+
+
+class Scorer(Protocol):
+    """Answers come back as they finish, each with the position of its text. Memory is free when the context closes."""
+
+    versions: dict[str, str]  # packages that decide the values, by name
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def score(self, texts: Sequence[str]) -> Iterator[tuple[int, bytes | CallFailure]]: ...
+
+
+def _embedding(folder: Path, settings: Mapping[str, Any]) -> Scorer:
+    from models.embedding import EmbeddingModel
+
+    return EmbeddingModel(folder, **settings)
+
+
+_KINDS: dict[str, Callable[[Path, Mapping[str, Any]], Scorer]] = {"embedding": _embedding}
+
+
+def scorer_scope(kind: str, settings: Mapping[str, Any], hashes: FileHashes) -> dict[str, Any]:
+    """All that decides a value beside the text: kind, settings, content of the model's folder. Loads nothing.
+
+    Raises InputError where no model is named, ModelError where it is not there.
+    """
+    if "model" not in settings:
+        raise InputError(
+            f"a metric that asks a model of the kind {kind} needs `model:`", fix="Give a folder or hub name"
+        )
+    deciding = {name: value for name, value in settings.items() if name not in NEUTRAL_SCORER}
+    folder = model_folder(settings["model"], settings.get("revision"))
+    return {"kind": kind, "settings": deciding, "model": folder_identity(folder, hashes)}
+
+
+def open_scorer(kind: str, settings: Mapping[str, Any]) -> Scorer:
+    """The model, which is loaded when it is entered."""
+    folder = model_folder(settings["model"], settings.get("revision"))
+    own = {name: value for name, value in settings.items() if name not in ("model", "revision")}
+    return _KINDS[kind](folder, own)
+
+
+def folder_identity(folder: Path, hashes: FileHashes) -> dict[str, str]:
+    """The hub commit of a model's folder, or the hash of each file of it that a value could depend on."""
+    commit = hub_commit(folder)
+    if commit is not None:
+        return {"commit": commit}
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and not path.name.endswith(_NOT_THE_MODEL)
+        and not _OTHER_FORMATS & set(path.relative_to(folder).parts)
+    )
+    if not files:
+        raise ModelError("the model folder is empty", where=str(folder))
+    return {str(path.relative_to(folder)): hashes(path) for path in files}

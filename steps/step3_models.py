@@ -1,0 +1,169 @@
+"""What step 3 asks models: the texts that metrics want valued, each distinct one once, answers kept in the memo."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from metrics.registry import Asks, Metric, MetricInput, find_metric
+from models.scorers import Scorer, open_scorer, scorer_scope
+from pipeline.console import say
+from pipeline.execution import Chunk, Spec
+from pipeline.fingerprint import canonical, digest
+from pipeline.memo import Memo, MemoReader
+from pipeline.progress import Progress
+from pipeline.requests import CallFailure
+from pipeline.views import read_lines
+from steps.context import Context
+from steps.units import Unit
+from tasks.task import MetricSpec
+
+_AT_ONCE = 4096  # texts gathered before a model is asked
+# From a chunk of lines, the inputs of the metrics; None for error rows.
+Inputs = Callable[[Spec], Callable[[Chunk], Iterable[MetricInput | None]]]
+
+
+def own_arguments(metric: MetricSpec) -> dict[str, Any]:
+    """The arguments of the metric itself, without those of the model that it asks."""
+    asks = find_metric(metric.name).asks
+    return {name: value for name, value in metric.arguments.items() if asks is None or name not in asks.settings}
+
+
+def model_settings(metric: MetricSpec, asks: Asks) -> dict[str, Any]:
+    return {name: value for name, value in metric.arguments.items() if name in asks.settings}
+
+
+def model_scope(metric: MetricSpec, context: Context) -> dict[str, Any]:
+    """`{"scope": …}` for a metric that asks a model: what its answers depend on beside the text."""
+    asks = find_metric(metric.name).asks
+    if asks is None:
+        return {}
+    return {"scope": scorer_scope(asks.scorer, model_settings(metric, asks), context.hashes)}
+
+
+class Questions:
+    """A metric's texts and their keys. `scope` is hashed once."""
+
+    def __init__(self, metric: Metric, arguments: Mapping[str, Any], scope: Mapping[str, Any]) -> None:
+        assert metric.asks is not None
+        self._texts = metric.asks.texts
+        self._arguments = arguments
+        self._scope = digest(scope)
+
+    def texts(self, row: MetricInput) -> dict[str, str]:
+        """The row's texts by key, in the metric's order."""
+        return {digest([self._scope, text]): text for text in self._texts(row, **self._arguments)}
+
+    def keys(self, row: MetricInput) -> list[str]:
+        """A key for each text, repeated where texts are."""
+        return [digest([self._scope, text]) for text in self._texts(row, **self._arguments)]
+
+
+class ModelCalls:
+    """Asks the models of step 3, each opened when first needed and closed with the step."""
+
+    def __init__(self, memo: Memo, max_attempts: int) -> None:
+        self._memo = memo
+        self._max_attempts = max_attempts
+        self._stack = ExitStack()
+        self._scorers: dict[str, Scorer] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def ask(self, unit: Unit, spec: Spec, metrics: Sequence[MetricSpec], inputs: Inputs) -> Counter[str]:
+        """Have the memo answer all that the metrics of a view want to know; counts for the lock file."""
+        counts: Counter[str] = Counter()
+        for asked, own in zip(spec["metrics"], metrics, strict=True):
+            if "scope" in asked:
+                counts += self._ask_metric(unit, spec, asked, own, inputs)
+        return counts
+
+    def _ask_metric(
+        self, unit: Unit, spec: Spec, asked: Mapping[str, Any], own: MetricSpec, inputs: Inputs
+    ) -> Counter[str]:
+        metric = find_metric(own.name)
+        assert metric.asks is not None
+        questions = Questions(metric, asked["arguments"], asked["scope"])
+        settings = model_settings(own, metric.asks)
+        counts: Counter[str] = Counter()
+        with Progress(f"step3 {own.name} of {unit.task.name} of {unit.model}", None, unit="texts") as progress:
+            for lot in _lots(questions, spec, inputs):
+                known = self._memo.known(lot)
+                counts["memo"] += len(known)
+                missing = self._untried({key: text for key, text in lot.items() if key not in known})
+                for key, answer in self._answers(metric.asks.scorer, settings, missing):
+                    counts["made"] += 1
+                    counts["retryable"] += self._keep(metric.asks.scorer, settings, key, answer)
+                    progress.advance()
+                self._memo.flush()  # the next lot must find them
+        return counts
+
+    def _untried(self, missing: dict[str, str]) -> dict[str, str]:
+        failures = self._memo.failures(missing)
+        return {
+            key: text for key, text in missing.items() if key not in failures or failures[key].retry(self._max_attempts)
+        }
+
+    def _answers(
+        self, kind: str, settings: Mapping[str, Any], missing: Mapping[str, str]
+    ) -> Iterator[tuple[str, bytes | CallFailure]]:
+        if not missing:
+            return
+        keys, texts = list(missing), list(missing.values())
+        for position, answer in self._scorer(kind, settings).score(texts):
+            yield keys[position], answer
+
+    def _keep(self, kind: str, settings: Mapping[str, Any], key: str, answer: bytes | CallFailure) -> bool:
+        """Put an answer into the memo; whether it is a failure that the next run tries again."""
+        if isinstance(answer, CallFailure):
+            self._memo.put_failure(key, answer.type, answer.message, answer.deterministic)
+            return True
+        versions = canonical(self._scorer(kind, settings).versions).decode()
+        self._memo.put(key, kind, answer, versions)
+        return False
+
+    def _scorer(self, kind: str, settings: Mapping[str, Any]) -> Scorer:
+        token = digest([kind, dict(settings)])
+        if token not in self._scorers:
+            say(f"loading {settings['model']}")
+            self._scorers[token] = self._stack.enter_context(open_scorer(kind, settings))
+        return self._scorers[token]
+
+
+def _lots(questions: Questions, spec: Spec, inputs: Inputs) -> Iterator[dict[str, str]]:
+    """The texts of a view by key, some thousands at a time."""
+    read = inputs(spec)
+    lot: dict[str, str] = {}
+    for chunk in read_lines(Path(spec["source"])):
+        for row in read(chunk):
+            if row is not None:
+                lot |= questions.texts(row)
+        if len(lot) >= _AT_ONCE:
+            yield lot
+            lot = {}
+    if lot:
+        yield lot
+
+
+class Answers:
+    """The memo's answers to the questions of a chunk of rows, for worker processes."""
+
+    def __init__(self, questions: Questions, memo: MemoReader) -> None:
+        self._questions = questions
+        self._memo = memo
+
+    def of(self, rows: Sequence[MetricInput]) -> list[list[bytes] | None]:
+        """For each row its answers in the metric's order; None where one is missing."""
+        wanted = [self._questions.keys(row) for row in rows]
+        found = self._memo.get({key for keys in wanted for key in keys})
+        return [[found[key] for key in keys] if all(key in found for key in keys) else None for keys in wanted]
