@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from models.hf_score import Part, Question, TokenScore
 from models.tokens import PromptEncoder
-from pipeline.requests import CallFailure, NextTokenRequest, RollingRequest, ScoreRequest, ScoreResult
+from pipeline.requests import CallFailure, CandidateRule, NextTokenRequest, RollingRequest, ScoreRequest, ScoreResult
 
 Text = tuple[str, bool]  # a rendered prompt, and whether the tokenizer adds its special tokens
 
@@ -104,10 +104,14 @@ def next_token_questions(
     requests: Sequence[NextTokenRequest], texts: Sequence[Text], encoder: PromptEncoder, max_length: int
 ) -> Iterator[Question | CallFailure]:
     """One question a request, one part an id that counts as one of its candidates."""
-    distinct = list(dict.fromkeys(candidate for request in requests for candidate in request.candidates))
-    known = dict(zip(distinct, encoder.candidate_ids(distinct), strict=True))
+    known: dict[CandidateRule, dict[str, list[int]]] = {}
+    for rule in dict.fromkeys(request.rule for request in requests):
+        distinct = list(
+            dict.fromkeys(one for request in requests if request.rule == rule for one in request.candidates)
+        )
+        known[rule] = dict(zip(distinct, encoder.candidate_ids(distinct, rule), strict=True))
     for request, ids in zip(requests, encoder.encode(texts), strict=True):
-        candidates = [known[candidate] for candidate in request.candidates]
+        candidates = [known[request.rule][candidate] for candidate in request.candidates]
         yield _next_token_question(request.key, ids or [encoder.prefix_id], candidates, max_length)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from models.chat import render_chat
 from pipeline.errors import ModelError
-from pipeline.requests import Prompt
+from pipeline.requests import CandidateRule, Prompt
 
 _NO_LIMIT = 10**30  # the tokenizer's own limit would only make it warn; lengths are the engine's concern
 
@@ -111,14 +111,17 @@ class PromptEncoder:
             return continuation[:1], continuation[1:]
         return [self.prefix_id], continuation
 
-    def candidate_ids(self, candidates: Sequence[str]) -> list[list[int]]:
-        """The ids that count as each candidate being the next token: the candidate's own id where it is a single
-        token, and the first token of it after a space (llmtf's rule).
+    def candidate_ids(self, candidates: Sequence[str], rule: CandidateRule = "either") -> list[list[int]]:
+        """The ids that count as each candidate being the next token.
 
-        A first token that is white space alone says nothing about the candidate and does not count. A candidate of
-        several tokens that has no other id is known by its first.
+        `either`: the candidate's own id where it is a single token, and the first token of it after a space (llmtf's
+        rule). A first token that is white space alone says nothing about the candidate and does not count. A candidate
+        of several tokens that has no other id is known by its first.
+        `last`: the last token of the candidate as it is given, such as " A" (LLaMA-Factory's rule).
         """
         plain = self.encode_plain(candidates)
+        if rule == "last":
+            return [own[-1:] for own in plain]
         spaced = self.encode_plain([" " + candidate for candidate in candidates])
         found: list[list[int]] = []
         for own, after_space in zip(plain, spaced, strict=True):

@@ -22,6 +22,9 @@ class Message(TypedDict):
 Prompt = str | list[Message]
 
 RequestType = Literal["generate_until", "loglikelihood", "loglikelihood_rolling", "next_token"]
+# Which token stands for a candidate. `either`: its own where it is one token, and the first one of it after a space
+# (the better of the two counts). `last`: the last token of the candidate as it is given, with what stands before it.
+CandidateRule = Literal["either", "last"]
 
 
 class GenerationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +76,7 @@ class NextTokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     prompt: Prompt
     candidates: tuple[str, ...]
+    rule: CandidateRule = "either"
     adapter: str | None = None
 
 

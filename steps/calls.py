@@ -55,7 +55,11 @@ class Call:
                 return RollingRequest(key=self.key, text=spec.prompt, adapter=adapter)
             case "next_token":
                 return NextTokenRequest(
-                    key=self.key, prompt=spec.prompt, candidates=spec.continuations, adapter=adapter
+                    key=self.key,
+                    prompt=spec.prompt,
+                    candidates=spec.continuations,
+                    rule=spec.candidate_rule,
+                    adapter=adapter,
                 )
 
 
@@ -79,6 +83,7 @@ def example_calls(example: Example, scope: str, generation: GenerationSettings, 
                     seed,
                     sample,
                     sampling.replicate,
+                    *([] if spec.candidate_rule == "either" else [spec.candidate_rule]),
                 ]
             )
             yield Call(key, spec, sample, generation, seed)

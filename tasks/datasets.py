@@ -154,18 +154,21 @@ def open_source(
     *,
     data_dir: str | None = None,
     data_files: FileMap | None = None,
+    local_arguments: Mapping[str, Any] | None = None,
     task_folder: Path | None = None,
     where: str,
 ) -> DataSource:
     """The source that a task's `dataset_*` keys name; the run's own `data_dir` or `data_files` go before them.
 
+    `local_arguments` say how these are to be read, where that differs from what `arguments` say.
+
     Relative paths of a task's file are taken from the working directory, and where they are not there, from beside
     the file. Raises DataError if nothing says where data are.
     """
-    options = _options(arguments, where)
     if data_dir is not None or data_files is not None:
         folder = Path(data_dir).expanduser() if data_dir is not None else None
-        return LocalData(config, where, folder, data_files, options)
+        return LocalData(config, where, folder, data_files, _options({**arguments, **(local_arguments or {})}, where))
+    options = _options(arguments, where)
     if path is None:
         fix = "Give dataset_path in its file, or data_dir or data_files in the run's YAML."
         raise DataError("nothing says where the task's data are", where=where, fix=fix)

@@ -17,7 +17,7 @@ from tasks.definition import filter_pipelines, metric_specs, task_definition
 from tasks.document_fields import ChoicesField, Target, TargetField, TextField
 from tasks.documents import number_documents, selected
 from tasks.fewshot_pool import FewshotPool
-from tasks.prompts import Turn, answered_turns, as_messages, as_text, question_turns, system_turns
+from tasks.prompts import Turn, answered_turns, as_messages, as_text, headed, question_turns, system_turns
 from tasks.split_documents import SplitDocuments
 from tasks.task import Example, FilterPipeline, MetricSpec, PromptSettings, RequestSpec
 from tasks.task_config import FieldValue, TaskConfig
@@ -99,7 +99,7 @@ class HarnessTask:
     def _opening(self, data: Data, shots: Sequence[Data], settings: PromptSettings, label: str) -> list[Turn]:
         """All turns before the question."""
         config = self.config
-        description = self._description.text(data, label)
+        description = self._description.text(data, label) if config.description_role == "system" else ""
         turns = system_turns(settings.system_instruction, description, config.fewshot_delimiter)
         for shot in shots:
             turns += self._shot(shot, f"a few-shot example of {label}")
@@ -130,7 +130,9 @@ class HarnessTask:
         question = fields.question.text(data, label)
         prefix = fields.prefix.text(data, label) if fields.prefix else ""
         turns = [*turns, *question_turns(question, prefix, self.config.target_delimiter)]
-        prompt = as_messages(turns, settings.fewshot_as_multiturn) if settings.chat else as_text(turns)
+        if self.config.description_role == "user":
+            turns = headed(turns, self._description.text(data, label))
+        prompt = self._prompt(turns, settings)
         if self.output_type == "generate_until":
             answer = target if isinstance(target, list) else fields.answer(target, data, label)
             return prompt, (RequestSpec("generate_until", prompt),), answer, choices
@@ -140,10 +142,22 @@ class HarnessTask:
         assert choices is not None
         gold = fields.gold(target, choices, label)
         if self.output_type == "next_token":
-            return prompt, (RequestSpec("next_token", prompt, tuple(choices)),), gold, choices
+            return prompt, (self._next_token(prompt, choices),), gold, choices
         joint = self._choice_joint(settings.chat)
         continuations = tuple(f"{joint}{choice}" for choice in choices)
         return prompt, (RequestSpec("loglikelihood", prompt, continuations),), gold, choices
+
+    def _prompt(self, turns: Sequence[Turn], settings: PromptSettings) -> Prompt:
+        form = self.config.prompt_form
+        if form == "text" and not settings.chat:
+            return as_text(turns)
+        return as_messages(turns, settings.fewshot_as_multiturn or form == "turns")
+
+    def _next_token(self, prompt: Prompt, choices: Sequence[str]) -> RequestSpec:
+        """By the rule `last`, the delimiter stands before each choice, as it does in a text."""
+        rule = self.config.candidate_rule
+        delimiter = self.config.target_delimiter if rule == "last" else ""
+        return RequestSpec("next_token", prompt, tuple(delimiter + choice for choice in choices), rule)
 
     def _choice_joint(self, chat: bool) -> str:
         """A chat template ends the question itself; behind a prefix without a space the delimiter still stands."""

@@ -97,6 +97,7 @@ def _harness_task(
         config.dataset_kwargs,
         data_dir=entry.data_dir,
         data_files=entry.data_files,
+        local_arguments=config.local_kwargs,
         task_folder=file.path.parent,
         where=where if local else file.where("dataset_path"),
     )

@@ -47,6 +47,14 @@ def answered_turns(
     return [Turn("user", question, user_joint), Turn("assistant", joined(gen_prefix, answer, " "), example_joint)]
 
 
+def headed(turns: Sequence[Turn], heading: str) -> list[Turn]:
+    """The turns with `heading` at the beginning of the first user turn."""
+    first = next(number for number, turn in enumerate(turns) if turn.role == "user")
+    return [
+        replace(turn, content=heading + turn.content) if number == first else turn for number, turn in enumerate(turns)
+    ]
+
+
 def question_turns(question: str, gen_prefix: str, target_joint: str) -> list[Turn]:
     """The question that is to be answered; with a prefix, the answer's beginning is given."""
     if not gen_prefix:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pipeline.requests import Prompt, RequestType
+from pipeline.requests import CandidateRule, Prompt, RequestType
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class RequestSpec:
     type: RequestType
     prompt: Prompt
     continuations: tuple[str, ...] = ()  # candidates, for next_token
+    candidate_rule: CandidateRule = "either"  # for next_token
 
 
 @dataclass(frozen=True)

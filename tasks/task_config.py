@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pipeline.errors import ConfigError, Problem
+from pipeline.requests import CandidateRule
 from tasks.task_file import FunctionReference, TaskFile
 
 OUTPUT_TYPES = ("generate_until", "multiple_choice", "loglikelihood", "loglikelihood_rolling", "next_token")
@@ -44,6 +45,12 @@ _UNSUPPORTED = {
     "use_prompt": "promptsource prompts",
     "unsafe_code": "running generated code",
 }
+# Values of keys that this project adds to the harness's format, each list's first being the default.
+_OPTIONS = {
+    "prompt_form": ("text", "messages", "turns"),
+    "description_role": ("system", "user"),
+    "candidate_rule": ("either", "last"),
+}
 # Keys that change nothing here: names for display, and the harness's own bookkeeping.
 _CARRIED = ("task_alias", "tag", "group", "group_alias", "recipe", "include")
 # A template or column name, an index, fixed choices, or a function.
@@ -72,6 +79,12 @@ class TaskConfig:
     target_delimiter: str = " "
     fewshot_delimiter: str = "\n\n"
     gen_prefix: str | None = None
+    # `text`: a plain text, unless the run asks in chat. `messages`: always through the model's chat template. `turns`:
+    # also with each few-shot example as two turns of the dialogue.
+    prompt_form: str = "text"
+    description_role: str = "system"  # whose words the description is: a system message, or the first user turn's head
+    candidate_rule: CandidateRule = "either"  # for next_token; see `pipeline.requests`
+    local_kwargs: Mapping[str, Any] = field(default_factory=dict)  # how a copy in the run's data_dir is to be read
     num_fewshot: int | None = None
     fewshot_config: Mapping[str, Any] = field(default_factory=dict)
     generation_kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -99,8 +112,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task", "output_type", "dataset_path", "dataset_name", "description", "gen_prefix"), _TEXT),
     **dict.fromkeys(("training_split", "validation_split", "test_split", "fewshot_split"), _TEXT),
     **dict.fromkeys(("target_delimiter", "fewshot_delimiter", "cluster", "primary_metric"), _TEXT),
+    **dict.fromkeys(_OPTIONS, _TEXT),
     **dict.fromkeys(("doc_to_target", "doc_to_choice"), _FIELD),
-    **dict.fromkeys(("dataset_kwargs", "fewshot_config", "generation_kwargs"), (dict,)),
+    **dict.fromkeys(("dataset_kwargs", "local_kwargs", "fewshot_config", "generation_kwargs"), (dict,)),
     **dict.fromkeys(("filter_list", "metric_list", "slices"), (list,)),
     **dict.fromkeys(("num_fewshot", "repeats"), (int,)),
     "doc_to_text": (str, int, FunctionReference),
@@ -176,6 +190,12 @@ def _setting_problems(config: TaskConfig) -> list[Problem]:
         near = difflib.get_close_matches(config.output_type, OUTPUT_TYPES, 1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(OUTPUT_TYPES)}"
         problems.append(Problem(file.where("output_type"), f"no output type is {config.output_type!r}; {hint}"))
+    for key, options in _OPTIONS.items():
+        value = getattr(config, key)
+        if value not in options:
+            near = difflib.get_close_matches(value, options, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(options)}"
+            problems.append(Problem(file.where(key), f"`{key}` cannot be {value!r}; {hint}"))
     if not (config.test_split or config.validation_split or config.training_split):
         problems.append(Problem(file.where("task"), "the task names no test_split, validation_split or training_split"))
     if config.output_type in ("multiple_choice", "next_token") and config.doc_to_choice is None:
