@@ -1,7 +1,8 @@
-"""The filters `take_first` and `take_first_k`: which of several samples count."""
+"""The filters `take_first`, `take_first_k` and `majority_vote`: which of several samples count."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,5 +35,20 @@ def take_first_k(k: int) -> Filter:
                 fix=f"Set `repeats: {k}` or more in the task's file, or a smaller k.",
             )
         return list(responses[:k])
+
+    return apply
+
+
+@register_filter("majority_vote")
+def majority_vote() -> Filter:
+    """A list of one: the sample that occurs most often; of equally frequent ones, the one that came first.
+
+    Samples in which an earlier filter found nothing vote too, as in lm_eval 0.4.13.
+    """
+
+    def apply(responses: Any, _document: Mapping[str, Any]) -> Any:
+        if not isinstance(responses, (list, tuple)):
+            return responses  # an earlier filter has chosen
+        return [Counter(responses).most_common(1)[0][0]]
 
     return apply

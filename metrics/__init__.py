@@ -1,3 +1,11 @@
 """How good an answer is. Importing the package registers every metric and aggregation."""
 
-from metrics import accuracy, aggregation, exact_match, rouge, semantic_similarity  # noqa: F401  # registers them
+from metrics import (  # noqa: F401  # registered by being imported
+    accuracy,
+    aggregation,
+    bleu4,
+    corpus_overlap,
+    exact_match,
+    rouge,
+    semantic_similarity,
+)

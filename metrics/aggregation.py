@@ -1,35 +1,45 @@
-"""The table of aggregations: from the column of a metric's row values to one figure with its uncertainty."""
+"""The table of aggregations: from the column of a metric's row values to one figure with its uncertainty.
+
+An aggregation also knows how to compare two models' columns, row by row.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.errors import TaskError
-from stats.estimate import Estimate, estimate_mean
+from metrics.corpus_scores import bleu_score, chrf_score, ter_score
+from pipeline.errors import MetricError, TaskError
+from stats.bootstrap import Statistic
+from stats.estimate import Estimate, estimate_corpus, estimate_mean
 from stats.mean import Column
+from stats.paired import Difference, Pairs, paired_corpus, paired_mean
+from stats.vectors import VectorColumn
+
+AnyColumn = Column | VectorColumn
 
 
 class Aggregation(Protocol):
-    """Takes the column, the confidence of the interval, and the highest value that a row can have, if there is one."""
+    """What makes one figure of many rows."""
 
-    def __call__(self, column: Column, confidence: float = 0.95, maximum: float | None = 1.0) -> Estimate: ...
+    def __call__(self, column: AnyColumn, confidence: float = 0.95, maximum: float | None = 1.0) -> Estimate:
+        """The figure; `confidence` is of the interval, `maximum` the highest value of a row, if there is one."""
+        ...
+
+    def difference(self, pairs: Pairs, confidence: float = 0.95) -> Difference:
+        """The figure of a model less that of its baseline, over the rows that both have."""
+        ...
 
 
 _AGGREGATIONS: dict[str, Aggregation] = {}
 
 
-def register_aggregation(name: str) -> Callable[[Aggregation], Aggregation]:
-    """Register a function under the name that `aggregation:` in a task's file gives."""
-
-    def register(function: Aggregation) -> Aggregation:
-        if name in _AGGREGATIONS:
-            raise ValueError(f"two aggregations are called {name}")
-        _AGGREGATIONS[name] = function
-        return function
-
-    return register
+def register_aggregation(name: str, aggregation: Aggregation) -> None:
+    """Register an aggregation under the name that `aggregation:` in a task's file gives."""
+    if name in _AGGREGATIONS:
+        raise ValueError(f"two aggregations are called {name}")
+    _AGGREGATIONS[name] = aggregation
 
 
 def find_aggregation(name: str, where: str = "") -> Aggregation:
@@ -41,7 +51,34 @@ def find_aggregation(name: str, where: str = "") -> Aggregation:
     return _AGGREGATIONS[name]
 
 
-@register_aggregation("mean")
-def mean(column: Column, confidence: float = 0.95, maximum: float | None = 1.0) -> Estimate:
+class Mean:
     """The arithmetic mean; its standard error, where rows are independent, is lm_eval's `mean_stderr`."""
-    return estimate_mean(column, confidence, maximum)
+
+    def __call__(self, column: AnyColumn, confidence: float = 0.95, maximum: float | None = 1.0) -> Estimate:
+        if not isinstance(column, Column):
+            raise MetricError("a mean is of numbers, and this metric's rows hold counts", fix="Use its own aggregation")
+        return estimate_mean(column, confidence, maximum)
+
+    def difference(self, pairs: Pairs, confidence: float = 0.95) -> Difference:
+        return paired_mean(pairs, confidence)
+
+
+@dataclass(frozen=True)
+class OfCounts:
+    """A figure of counts summed over the rows; its uncertainty by the bootstrap over clusters."""
+
+    statistic: Statistic
+
+    def __call__(self, column: AnyColumn, confidence: float = 0.95, maximum: float | None = 1.0) -> Estimate:
+        if not isinstance(column, VectorColumn):
+            raise MetricError("this aggregation is of counts, and the metric's rows hold numbers", fix="Use `mean`")
+        return estimate_corpus(column, self.statistic, confidence)
+
+    def difference(self, pairs: Pairs, confidence: float = 0.95) -> Difference:
+        return paired_corpus(pairs, self.statistic, confidence)
+
+
+register_aggregation("mean", Mean())
+register_aggregation("bleu", OfCounts(bleu_score))
+register_aggregation("chrf", OfCounts(chrf_score))
+register_aggregation("ter", OfCounts(ter_score))

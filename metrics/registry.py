@@ -45,13 +45,15 @@ class Output:
     """One value name of a metric: how it is aggregated, its direction, and a factor for display (100: percent).
 
     `maximum` is the highest value that a row can have, the lowest being 0; None where there is none. Intervals of
-    values that are all 0 or `maximum` are those of a proportion.
+    values that are all 0 or `maximum` are those of a proportion. `vector`: a row's value is a sufficient statistic,
+    a list of as many numbers in each row, and `aggregation` is one of counts.
     """
 
     aggregation: str = "mean"
     higher_is_better: bool = True
     scale: float = 1.0
     maximum: float | None = 1.0
+    vector: bool = False
 
 
 @dataclass(frozen=True)

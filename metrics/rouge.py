@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from metrics.registry import MetricInput, Output, Values, register_metric
+from metrics.responses import one_text
 from metrics.rouge_overlap import VARIANTS, Score
 from metrics.targets import target_texts
 from metrics.tokenizers import find_tokenizer, suitable_tokenizer
-from pipeline.errors import MetricError, TaskError
+from pipeline.errors import TaskError
 
 _NAMES = ("rouge-1", "rouge-2", "rouge-l")
 _OUTPUTS = {f"{name}{part}": Output(maximum=100.0) for name in _NAMES for part in ("", "-p", "-r")}
@@ -32,12 +33,8 @@ def rouge(
     compare = _comparison(variant or ("rouge_chinese" if tokenizer == "jieba" else "rouge_score"))
     values: list[Values] = []
     for row in rows:
-        if not isinstance(row.response, str):
-            raise MetricError(
-                f"rouge values one text and got a {type(row.response).__name__}",
-                fix="End the filter pipeline with `take_first`.",
-            )
-        scores = [_compare_texts(row.response, target, tokenizer, compare) for target in target_texts(row)]
+        response = one_text(row, "rouge")
+        scores = [_compare_texts(response, target, tokenizer, compare) for target in target_texts(row)]
         values.append(_values(scores, details))
     return values
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stats.bootstrap import Statistic, bootstrap
 from stats.intervals import Interval, student_t, wilson
 from stats.mean import Column, MeanSummary
+from stats.vectors import VectorColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,16 @@ def estimate_mean(column: Column, confidence: float = 0.95, maximum: float | Non
     summary = column.summary(maximum)
     interval = _interval(summary, confidence, maximum)
     return Estimate(summary.mean, summary.n, summary.missing, summary.se, *interval)
+
+
+def estimate_corpus(column: VectorColumn, statistic: Statistic, confidence: float = 0.95) -> Estimate:
+    """The figure of all rows' counts summed, with standard error and percentile interval by the bootstrap."""
+    counts = column.matrix()
+    if not len(counts):
+        return Estimate(None, 0, column.missing)
+    (value,) = statistic(counts.sum(axis=0, keepdims=True))
+    se, low, high = bootstrap(counts, column.clusters(), statistic, confidence)
+    return Estimate(float(value), len(counts), column.missing, se, low, high, None if se is None else "bootstrap")
 
 
 def _interval(summary: MeanSummary, confidence: float, maximum: float | None) -> Interval:

@@ -55,20 +55,25 @@ class Column:
     def summary(self, maximum: float | None = 1.0) -> MeanSummary:
         """Mean and standard error of what is there; `maximum` is the highest value that a row can have, if any."""
         values = np.frombuffer(self._values, dtype=np.float64)
-        clusters = np.frombuffer(self._clusters, dtype=np.int64)
-        present = ~np.isnan(values)
-        values, clusters = values[present], clusters[present]
-        mean = _mean(values)
-        count, se = _standard_error(values, clusters, mean)
-        return MeanSummary(
-            n=len(values),
-            missing=len(self) - len(values),
-            clusters=count,
-            mean=mean,
-            se=se,
-            zeros=int(np.count_nonzero(values == 0.0)),
-            ones=0 if maximum is None else int(np.count_nonzero(values == maximum)),
-        )
+        return summarise(values, np.frombuffer(self._clusters, dtype=np.int64), maximum)
+
+
+def summarise(values: NDArray[np.float64], clusters: NDArray[np.int64], maximum: float | None = None) -> MeanSummary:
+    """Mean and standard error of `values`, of which NaN are missing; `clusters` are hashes, one a value."""
+    present = ~np.isnan(values)
+    missing = len(values) - int(np.count_nonzero(present))
+    values, clusters = values[present], clusters[present]
+    mean = _mean(values)
+    count, se = _standard_error(values, clusters, mean)
+    return MeanSummary(
+        n=len(values),
+        missing=missing,
+        clusters=count,
+        mean=mean,
+        se=se,
+        zeros=int(np.count_nonzero(values == 0.0)),
+        ones=0 if maximum is None else int(np.count_nonzero(values == maximum)),
+    )
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 import metrics  # noqa: F401  # registers them all
-from metrics.aggregation import find_aggregation
+from metrics.aggregation import AnyColumn, find_aggregation
 from metrics.registry import find_output
 from pipeline.config import Step4Settings
 from pipeline.execution import Spec
@@ -21,6 +21,7 @@ from reports.json_file import task_results_json
 from reports.log_file import task_results_log
 from stats.estimate import Estimate
 from stats.mean import Column
+from stats.vectors import VectorColumn
 from steps.chained import ChainedStep, now, run_units
 from steps.context import Context
 from steps.units import Unit
@@ -97,10 +98,10 @@ def write_figures(context: Context, model: str, name: str, rows: list[AggregateR
 
 
 class _Columns:
-    """The values of a view by filter, metric and slice, 16 bytes a value."""
+    """The values of a view by filter, metric and slice, 16 bytes a value (or, of counts, 8 a number)."""
 
     def __init__(self) -> None:
-        self._columns: dict[tuple[str, str, str | None], Column] = {}
+        self._columns: dict[tuple[str, str, str | None], AnyColumn] = {}
         self._errors: Counter[tuple[str, str | None]] = Counter()
 
     def add(self, rows: Iterable[_Scored]) -> None:
@@ -115,8 +116,11 @@ class _Columns:
             self._errors[filter_name, part] += len(members) - len(sound)
             clusters = [row.cluster for row in sound]
             for name in dict.fromkeys(name for row in sound for name in row.values):
-                column = self._columns.setdefault((filter_name, name, part), Column())
-                column.extend([_number(row.values.get(name)) for row in sound], clusters)
+                column = self._columns.get((filter_name, name, part))
+                if column is None:
+                    column = VectorColumn() if find_output(name)[1].vector else Column()
+                    self._columns[filter_name, name, part] = column
+                column.extend([as_number(row.values.get(name)) for row in sound], clusters)
 
     def nothing_but_errors(self, unit: Unit, asked: Sequence[str]) -> Iterator[AggregateRow]:
         """Rows without a value, so that a task whose every row failed does not vanish from the tables."""
@@ -158,10 +162,9 @@ class _Columns:
             )
 
 
-def _number(value: Any) -> float | None:
-    """A value as a column holds it: NaN and infinities are tagged in the rows."""
-    number: float | None = restore(value) if isinstance(value, dict) else value
-    return number
+def as_number(value: Any) -> Any:
+    """A value as a column holds it, a number, counts or None: NaN and infinities are tagged in the rows."""
+    return restore(value) if isinstance(value, dict) else value
 
 
 def estimate_fields(estimate: Estimate) -> dict[str, Any]:

@@ -140,4 +140,4 @@ def test_wrong_settings_are_errors_that_name_the_right_ones():
     with pytest.raises(TaskError, match="rouge_chinese, rouge_score"):
         rouge("a", "a", variant="rouge")
     with pytest.raises(MetricError, match="take_first"):
-        rouge(["a"], "a")
+        rouge(["a", "b"], "a")

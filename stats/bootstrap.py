@@ -1,0 +1,71 @@
+"""The bootstrap: standard error and interval of a figure that is no mean, by drawing documents anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]  # summed statistics (resamples, numbers) -> a figure each
+
+_RESAMPLES = 1000
+_SEED = 1234
+_CELLS = 4_000_000  # draws held at once: 32 MB
+
+
+class Resampled(NamedTuple):
+    """The spread of a figure over resamples; None below two clusters."""
+
+    se: float | None
+    low: float | None
+    high: float | None
+
+
+def bootstrap(
+    rows: Floats,
+    clusters: NDArray[np.int64],
+    statistic: Statistic,
+    confidence: float = 0.95,
+    resamples: int = _RESAMPLES,
+    seed: int = _SEED,
+) -> Resampled:
+    """The standard deviation of `statistic` over resampled clusters, and its percentile interval.
+
+    Each resample draws as many clusters as there are, with replacement, and sums their rows of `rows`
+    (rows, numbers). B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap" (1993), algorithm 6.1 and
+    section 13.3. Equal input gives equal results: the seed is fixed and clusters come in the order of their first rows.
+    """
+    sums = cluster_sums(rows, clusters)
+    count = len(sums)
+    if count < 2:
+        return Resampled(None, None, None)
+    generator = np.random.default_rng(seed)
+    at_once = max(1, _CELLS // count)
+    figures = np.concatenate(
+        [
+            statistic(_draws(generator, min(at_once, resamples - start), count) @ sums)
+            for start in range(0, resamples, at_once)
+        ]
+    )
+    low, high = np.quantile(figures, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return Resampled(float(figures.std(ddof=1)), float(low), float(high))
+
+
+def cluster_sums(rows: Floats, clusters: NDArray[np.int64]) -> Floats:
+    """The sum of the rows of each cluster, in the order in which clusters first appear."""
+    _, first, membership = np.unique(clusters, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    sums = np.zeros((len(first), rows.shape[1]))
+    np.add.at(sums, rank[membership], rows)
+    return sums
+
+
+def _draws(generator: np.random.Generator, resamples: int, count: int) -> Floats:
+    """How often each of `count` clusters is drawn in each resample, (resamples, count)."""
+    chosen = generator.integers(count, size=(resamples, count))
+    chosen += np.arange(resamples)[:, None] * count
+    return np.bincount(chosen.ravel(), minlength=resamples * count).reshape(resamples, count).astype(np.float64)

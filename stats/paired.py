@@ -1,0 +1,145 @@
+"""The difference of two models on the same documents: what a comparison rests on. Knows numbers only.
+
+Two models answer the same questions, so their values rise and fall together; the error of the difference, document by
+document, is therefore smaller than the errors of the two figures suggest.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stats.bootstrap import Statistic, bootstrap
+from stats.intervals import UNDEFINED, Interval, student_t
+from stats.mean import summarise
+
+Floats = NDArray[np.float64]
+Hashes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A model's figure less its baseline's over `n` pairs, with standard error and interval; None where undefined.
+
+    `lost` and `lost_baseline`: rows that the model, or the baseline, alone does not have a value for.
+    """
+
+    value: float | None
+    n: int
+    se: float | None = None
+    low: float | None = None
+    high: float | None = None
+    method: str | None = None
+    lost: int = 0
+    lost_baseline: int = 0
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The rows that two models both have, in one order: values (rows, numbers), the rows' clusters, and losses."""
+
+    model: Floats
+    baseline: Floats
+    clusters: Hashes
+    lost: int
+    lost_baseline: int
+
+
+class KeyedColumn:
+    """One metric's values with the documents that they are of: 16 bytes a row and 8 a number.
+
+    Keys and clusters are kept as 64-bit hashes. None and NaN are missing: such a row is not here at all.
+    """
+
+    def __init__(self) -> None:
+        self._keys = array("q")
+        self._clusters = array("q")
+        self._numbers = array("d")
+        self._width = 1
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def extend(self, rows: Iterable[tuple[object, str, float | Sequence[float] | None]]) -> None:
+        """Rows as (key, cluster, value), a value being one number or, in each row, as many counts."""
+        for key, cluster, value in rows:
+            if value is None or value != value:  # NaN is not equal to itself
+                continue
+            if isinstance(value, Sequence):
+                self._width = len(value)
+                self._numbers.extend(value)
+            else:
+                self._numbers.append(value)
+            self._keys.append(hash(key))
+            self._clusters.append(hash(cluster))
+
+    def values(self) -> Floats:
+        """(rows, numbers a row)."""
+        return np.frombuffer(self._numbers, dtype=np.float64).reshape(-1, self._width)
+
+    def pairs(self, baseline: KeyedColumn) -> Pairs:
+        """The rows that `baseline` has too, in this column's order. Keys that repeat count once."""
+        keys, others = (np.frombuffer(column._keys, dtype=np.int64) for column in (self, baseline))
+        _, own, other = np.intersect1d(keys, others, return_indices=True)
+        order = np.argsort(own)
+        own, other = own[order], other[order]
+        return Pairs(
+            self.values()[own],
+            baseline.values()[other],
+            np.frombuffer(self._clusters, dtype=np.int64)[own],
+            lost=len(baseline) - len(own),
+            lost_baseline=len(self) - len(own),
+        )
+
+
+def paired_mean(pairs: Pairs, confidence: float = 0.95) -> Difference:
+    """The mean of d_i = model_i - baseline_i, its cluster-robust standard error, and mean ± t·se.
+
+    Source: the paired analysis of E. Miller, "Adding Error Bars to Evals" (2024, arXiv:2411.00640); the variance is
+    that of `stats.mean`, t has one degree of freedom less than there are clusters. Where all differences are equal
+    and not 0 they show no variance: an interval is given only where the sign test would exclude chance.
+    """
+    differences = (pairs.model - pairs.baseline).ravel()
+    summary = summarise(differences, pairs.clusters)
+    interval = student_t(summary.mean, summary.se, summary.clusters - 1, confidence)
+    if summary.se == 0 and summary.mean and not _enough(summary.clusters, confidence):
+        interval = UNDEFINED
+    return _difference(summary.mean, summary.se, interval, pairs)
+
+
+def paired_corpus(pairs: Pairs, statistic: Statistic, confidence: float = 0.95) -> Difference:
+    """The difference of two figures of summed counts, by the bootstrap over documents that both models share.
+
+    Source: P. Koehn, "Statistical Significance Tests for Machine Translation Evaluation" (2004), section 3.
+    """
+    width = pairs.model.shape[1]
+    if not len(pairs.model):
+        return _difference(None, None, UNDEFINED, pairs)
+
+    def difference(counts: Floats) -> Floats:
+        return statistic(counts[:, :width]) - statistic(counts[:, width:])
+
+    both = np.hstack([pairs.model, pairs.baseline])
+    (value,) = difference(both.sum(axis=0, keepdims=True))
+    se, low, high = bootstrap(both, pairs.clusters, difference, confidence)
+    return _difference(float(value), se, Interval(low, high, "paired bootstrap"), pairs)
+
+
+def _enough(clusters: int, confidence: float) -> bool:
+    """Whether equal differences in all clusters could be no chance: the sign test, 2 · 0.5^clusters."""
+    return 2 * math.pow(0.5, clusters) <= 1 - confidence
+
+
+def _difference(value: float | None, se: float | None, interval: Interval, pairs: Pairs) -> Difference:
+    low, high, method = interval
+    return Difference(value, len(pairs.model), se, low, high, method, pairs.lost, pairs.lost_baseline)

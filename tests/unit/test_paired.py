@@ -1,0 +1,126 @@
+"""Paired differences, the bootstrap, and columns of counts, against plain formulas."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics.aggregation import find_aggregation
+from metrics.corpus_scores import ter_score
+from pipeline.errors import MetricError
+from stats.bootstrap import bootstrap, cluster_sums
+from stats.mean import Column
+from stats.paired import KeyedColumn, paired_corpus, paired_mean
+from stats.vectors import VectorColumn
+
+
+def keyed(values, clusters=None):
+    column = KeyedColumn()
+    column.extend((key, (clusters or {}).get(key, key), value) for key, value in values.items())
+    return column
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=2, max_size=40))
+def test_the_mean_difference_has_the_error_of_the_differences(pairs):
+    model = {str(number): one for number, (one, _) in enumerate(pairs)}
+    baseline = {str(number): two for number, (_, two) in reversed(list(enumerate(pairs)))}
+    found = paired_mean(keyed(model).pairs(keyed(baseline)))
+    differences = [one - two for one, two in pairs]
+    assert found.n == len(pairs)
+    assert found.value == pytest.approx(statistics.fmean(differences), abs=1e-9)
+    assert found.se == pytest.approx(statistics.stdev(differences) / math.sqrt(len(pairs)), rel=1e-6, abs=1e-9)
+
+
+def test_the_interval_is_scipy_s_paired_t():
+    from scipy import stats
+
+    generator = np.random.default_rng(3)
+    one, two = generator.normal(size=30), generator.normal(size=30)
+    found = paired_mean(keyed(dict(enumerate(one.tolist()))).pairs(keyed(dict(enumerate(two.tolist())))), 0.9)
+    low, high = stats.ttest_rel(one, two).confidence_interval(0.9)
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_rows_that_one_side_lacks_are_counted_and_left_out():
+    model = keyed({"a": 1.0, "b": 0.0, "c": None, "d": math.nan, "e": 1.0})
+    baseline = keyed({"a": 0.0, "b": 0.0, "c": 1.0, "d": 1.0, "f": 1.0})
+    found = paired_mean(model.pairs(baseline))
+    assert (found.value, found.n, found.lost, found.lost_baseline) == (0.5, 2, 3, 1)
+
+
+def test_clusters_widen_the_error():
+    model = {str(number): float(number % 4 == 0) for number in range(16)}
+    baseline = dict.fromkeys(model, 0.5)
+    alone = paired_mean(keyed(model).pairs(keyed(baseline)))
+    together = paired_mean(keyed(model, {key: str(int(key) % 4) for key in model}).pairs(keyed(baseline)))
+    assert together.value == alone.value
+    assert together.se > alone.se
+
+
+def test_equal_differences_are_clear_only_where_chance_is_excluded():
+    def found(count):
+        keys = [str(number) for number in range(count)]
+        return paired_mean(keyed(dict.fromkeys(keys, 1.0)).pairs(keyed(dict.fromkeys(keys, 0.0))))
+
+    assert not found(5).clear
+    assert found(6).clear
+    same = keyed({"a": 1.0, "b": 0.0})
+    assert not paired_mean(same.pairs(same)).clear
+
+
+def test_no_pairs_give_no_figure():
+    empty = paired_mean(keyed({"a": 1.0}).pairs(keyed({"b": 1.0})))
+    assert (empty.value, empty.n, empty.se, empty.clear) == (None, 0, None, False)
+    assert paired_corpus(keyed({}).pairs(keyed({})), ter_score).value is None
+
+
+def test_the_bootstrap_of_a_mean_agrees_with_its_formula_and_repeats():
+    values = np.random.default_rng(1).normal(size=(400, 1))
+    rows = np.hstack([values, np.ones((400, 1))])
+
+    def mean(counts):
+        return counts[:, 0] / counts[:, 1]
+
+    found = bootstrap(rows, np.arange(400), mean)
+    assert found.se == pytest.approx(values.std(ddof=1) / 20, rel=0.1)
+    assert found.low < values.mean() < found.high
+    assert bootstrap(rows, np.arange(400)[::-1], mean) == found  # other hashes of the same documents
+    assert bootstrap(rows, np.zeros(400, dtype=np.int64), mean) == (None, None, None)
+
+
+def test_the_bootstrap_draws_clusters_whole():
+    rows = np.array([[1.0], [2.0], [4.0], [8.0]])
+    assert cluster_sums(rows, np.array([9, 5, 9, 7])).ravel().tolist() == [5.0, 2.0, 8.0]
+
+
+def test_a_paired_bootstrap_sees_what_both_share():
+    generator = np.random.default_rng(2)
+    edits = generator.integers(0, 20, size=60).tolist()
+    baseline = {str(number): [float(edit + 1), 20.0] for number, edit in enumerate(edits)}
+    model = {str(number): [float(edit), 20.0] for number, edit in enumerate(edits)}
+    found = paired_corpus(keyed(model).pairs(keyed(baseline)), ter_score)
+    assert found.value == pytest.approx(-5.0)
+    assert found.se == pytest.approx(0.0, abs=1e-9)
+    assert found.clear
+
+
+def test_counts_of_different_lengths_are_refused_and_missing_ones_counted():
+    column = VectorColumn()
+    column.extend([None, [1.0, 2.0], [0.0, 2.0]], "abc")
+    estimate = find_aggregation("ter")(column)
+    assert (estimate.value, estimate.n, estimate.missing, len(column)) == (25.0, 2, 1, 3)
+    with pytest.raises(ValueError, match="1 counts"):
+        column.extend([[1.0]], "d")
+
+
+def test_an_aggregation_refuses_values_of_the_other_kind():
+    with pytest.raises(MetricError, match="a mean is of numbers"):
+        find_aggregation("mean")(VectorColumn())
+    with pytest.raises(MetricError, match="of counts"):
+        find_aggregation("bleu")(Column())
