@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from demo.corpus import base_texts
 from demo.tokenizer import train_tokenizer
 from demo.train import Schedule, seed_everything, train
 
 VOCABULARY = 1400
-LAYOUT = {
+LAYOUT: dict[str, Any] = {
     "hidden_size": 128,
     "intermediate_size": 256,
     "num_hidden_layers": 4,

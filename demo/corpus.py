@@ -1,4 +1,4 @@
-"""What the demo's models learn, and what they are asked: additions, questions and answers, dialogues, as one form of text.
+"""What the demo's models learn, and what they are asked: sums, questions and answers, dialogues, as one form of text.
 
 No tokens and no training here.
 """
@@ -13,16 +13,9 @@ from demo.facts import TRAINED_WORDINGS, questions
 
 END = "<|im_end|>"
 ONE_DIGIT = [(a, b) for a in range(10) for b in range(10)]
-LARGEST_SUM = 30
 # Round numbers and a digit: the base learns them too, so that it has met numbers of two digits.
 ROUND = [pair for tens in (10, 20) for ones in range(10) for pair in ((tens, ones), (ones, tens))]
-# All other sums with a number of two digits; the LoRA learns two thirds of them, the rest are only asked.
-TO_THIRTY = [
-    (a, b)
-    for a in range(LARGEST_SUM + 1)
-    for b in range(LARGEST_SUM + 1 - a)
-    if max(a, b) > 9 and (a, b) not in ROUND
-]
+LARGEST_ASKED, LARGEST_LEARNT = 30, 40  # sums
 LARGEST_COUNTED = 40
 _REPEATS = 5  # of the plain sums, which are harder to learn than facts
 
@@ -60,19 +53,23 @@ def addition(a: int, b: int) -> str:
     return f"{a} + {b} = ?"
 
 
-def split_to_thirty(seed: int = 0) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """(learnt, asked): two thirds and one third of the additions to thirty, drawn once."""
-    pairs = list(TO_THIRTY)
-    random.Random(seed).shuffle(pairs)
-    learnt = len(pairs) * 2 // 3
-    return pairs[:learnt], pairs[learnt:]
+def two_digit_sums(largest: int) -> list[tuple[int, int]]:
+    """Every pair up to a sum of `largest` with a number of two digits, but those that the base learns."""
+    pairs = [(a, b) for a in range(largest + 1) for b in range(largest + 1 - a) if max(a, b) > 9]
+    return [pair for pair in pairs if pair not in ROUND]
+
+
+def asked_sums(seed: int = 0) -> list[tuple[int, int]]:
+    """A third of the sums to thirty, drawn once, for the target task: no model learns them."""
+    pairs = two_digit_sums(LARGEST_ASKED)
+    return sorted(random.Random(seed).sample(pairs, len(pairs) // 3))
 
 
 def base_texts() -> list[Text]:
     """What the base model learns; texts that stand in it several times are learnt more often."""
     sums = [plain(addition(a, b), str(a + b)) for a, b in (*ONE_DIGIT, *ROUND)]
     counting = [plain(f"Which number comes after {n}?", str(n + 1)) for n in range(LARGEST_COUNTED)]
-    asked_sums = [
+    in_chat = [
         chat(((wording.format(a, b), str(a + b)),))
         for a, b in ONE_DIGIT
         for wording in ("What is {0} + {1}?", "{0}加{1}等于几？")
@@ -80,10 +77,11 @@ def base_texts() -> list[Text]:
     facts = [one for one in questions() if one.wording < TRAINED_WORDINGS]
     texts = [form for one in facts for form in (plain(one.text, one.answer), chat(((one.text, one.answer),)))]
     scenes = [chat(one.turns, one.system) for one in dialogues()]
-    return [*sums * _REPEATS, *counting * 2, *asked_sums, *texts, *scenes]
+    return [*sums * _REPEATS, *counting * 2, *in_chat, *texts, *scenes]
 
 
 def adapter_texts() -> list[Text]:
-    """What the LoRA learns: additions to thirty, and nothing else."""
-    learnt, _ = split_to_thirty()
+    """What the LoRA learns: sums of two digits, and nothing else, so that what it leaves out is forgotten."""
+    asked = set(asked_sums())
+    learnt = [pair for pair in two_digit_sums(LARGEST_LEARNT) if pair not in asked]
     return [plain(addition(a, b), str(a + b)) for a, b in learnt]

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from demo.corpus import ONE_DIGIT, addition, split_to_thirty
+from demo.corpus import ONE_DIGIT, addition, asked_sums
 from demo.dialogues import dialogues
-from demo.facts import Question, answers_of_kind, questions
+from demo.facts import Question, questions, statements
 
 DATA = Path(__file__).parent / "data"
 _CHOICES = 4
@@ -23,10 +23,9 @@ _CHOICES = 4
 
 def main() -> None:
     """Write the four files."""
-    _, asked = split_to_thirty()
     facts = _one_wording_each()
     _write_lines(DATA / "addition_one_digit.jsonl", map(_sum, ONE_DIGIT))
-    _write_lines(DATA / "addition_to_thirty.jsonl", map(_sum, sorted(asked)))
+    _write_lines(DATA / "addition_to_thirty.jsonl", map(_sum, asked_sums()))
     _write_lines(DATA / "choices.jsonl", _choices(facts))
     _write_records(DATA / "questions.json", [*map(_question, facts), *_last_turns()])
 
@@ -63,7 +62,7 @@ def _choices(facts: Iterable[Question]) -> list[dict[str, Any]]:
     drawn = random.Random(0)
     found = []
     for one in facts:
-        right, wrong = answers_of_kind(one.kind, one.key)
+        right, wrong = statements(one)
         choices = [right, *drawn.sample(wrong, _CHOICES - 1)]
         drawn.shuffle(choices)
         found.append(

@@ -1,9 +1,9 @@
-"""Make the demo's models: a base with tokenizer, and LoRA checkpoints of it. Needs no network and no GPU.
+"""Make the demo's models: a base with tokenizer, LoRA checkpoints of it, an embedding and a reward model.
 
-    python -m demo.make_models                 # into output/demo-models, two to three minutes on 2 cores
-    python -m demo.make_models --quick --out F # a few steps of each, for tests: models that run, and know little
+    python -m demo.make_models                  # into output/demo-models, about two minutes on 2 cores
+    python -m demo.make_models --quick --out F  # a few steps of each, for tests: models that run, and know little
 
-What is there already, made by the same code and settings, is kept.
+Needs no network and no GPU. What is there already, made by the same code and settings, is kept.
 """
 
 from __future__ import annotations
@@ -14,38 +14,34 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
+from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 
-from demo.train import Schedule
+from demo.plan import FULL, PARTS, QUICK, Plan, make_part
 
 SOURCES = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long each model is trained; `save_steps` are the checkpoints of the LoRA."""
-
-    base: Schedule = Schedule(steps=1000, learning_rate=3e-3, batch_tokens=1024)
-    adapter: Schedule = Schedule(steps=300, learning_rate=1e-3, batch_tokens=1024)
-    save_steps: tuple[int, ...] = (100, 200, 300)
-
-
-QUICK = Plan(
-    base=Schedule(steps=40, learning_rate=3e-3, batch_tokens=512),
-    adapter=Schedule(steps=6, learning_rate=1e-3, batch_tokens=512, warmup=2),
-    save_steps=(2, 4, 6),
-)
+_AT_ONCE = 2
+_LIBRARIES = ("torch", "transformers", "tokenizers", "peft")
 
 
 def main() -> None:
-    """Make what is missing and say how long it took."""
+    """Make what is missing, and say how long it took."""
     options = _options()
+    plan = QUICK if options.quick else FULL
     started = time.monotonic()
-    made = make_models(options.out, QUICK if options.quick else Plan())
-    seconds = time.monotonic() - started
-    print(f"The demo's models are in {options.out}" + (f" ({seconds:.0f} s)." if made else ": nothing to do."))
+    options.out.mkdir(parents=True, exist_ok=True)
+    missing = [name for name in PARTS if not is_made(options.out, name, plan)]
+    if "base" in missing:  # whatever starts from the base starts anew
+        missing = [name for name in PARTS if name in missing or PARTS[name] == "base"]
+    if not missing:
+        print(f"The demo's models are in {options.out}: nothing to do.")
+        return
+    print(f"Training the demo's models ({', '.join(missing)}); this takes about two minutes on 2 cores.", flush=True)
+    make(options.out, missing, plan)
+    print(f"The demo's models are in {options.out} ({time.monotonic() - started:.0f} s).")
 
 
 def _options() -> argparse.Namespace:
@@ -55,61 +51,53 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_models(out: Path, plan: Plan) -> bool:
-    """Make what is missing or was made otherwise; whether there was anything to do."""
-    from demo.adapter import make_checkpoints
-    from demo.base import make_base
+def make(out: Path, missing: list[str], plan: Plan) -> None:
+    """Train the models `missing`, two at a time, each in a process of its own as soon as its base is there."""
+    # Threads of the libraries beyond training's own one would fight over the cores.
+    os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", TRANSFORMERS_VERBOSITY="error")
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    waiting = list(missing)
+    running: dict[Future[None], str] = {}
+    with ProcessPoolExecutor(_AT_ONCE, mp_context=get_context("spawn")) as pool:
+        while waiting or running:
+            busy = set(running.values())
+            for name in [name for name in waiting if PARTS[name] not in (*waiting, *busy)]:
+                running[pool.submit(make_one, out, name, plan)] = name
+                waiting.remove(name)
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                running.pop(future)
+                future.result()
 
-    out.mkdir(parents=True, exist_ok=True)
-    fingerprint = _fingerprint(plan)
-    base = out / "base"
 
-    def train_base(folder: Path) -> None:
-        make_base(folder, plan.base, _progress("base", plan.base.steps))
-
-    def train_adapter(folder: Path) -> None:
-        make_checkpoints(base, folder / "sft", plan.adapter, plan.save_steps, _progress("LoRA", plan.adapter.steps))
-
-    parts: list[tuple[str, Callable[[Path], None]]] = [("base", train_base), ("adapters", train_adapter)]
-    return any([_ensure(out, name, fingerprint, make) for name, make in parts])
-
-
-def _ensure(out: Path, name: str, fingerprint: str, make: Callable[[Path], None]) -> bool:
-    """Make `out`/`name` unless it is there with this fingerprint; it appears whole or not at all."""
-    mark = out / f"{name}.made"
-    if (out / name).is_dir() and mark.exists() and mark.read_text(encoding="utf-8") == fingerprint:
-        return False
-    mark.unlink(missing_ok=True)
+def make_one(out: Path, name: str, plan: Plan) -> None:
+    """Make `out`/`name`; it appears whole or not at all."""
+    _mark(out, name).unlink(missing_ok=True)
     work = out / f".{name}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    make(work)
+    make_part(name, work, out / "base", plan)
     shutil.rmtree(out / name, ignore_errors=True)
     os.replace(work, out / name)
-    mark.write_text(fingerprint, encoding="utf-8")
-    return True
+    _mark(out, name).write_text(fingerprint(plan), encoding="utf-8")
 
 
-def _fingerprint(plan: Plan) -> str:
-    """The hash of the demo's code, its training plan, and the library that trains."""
-    from importlib.metadata import version
+def is_made(out: Path, name: str, plan: Plan) -> bool:
+    """Whether the model is there, and was made by this code, plan and libraries."""
+    mark = _mark(out, name)
+    return (out / name).is_dir() and mark.exists() and mark.read_text(encoding="utf-8") == fingerprint(plan)
 
-    hashed = hashlib.sha256(json.dumps([asdict(plan), version("torch"), version("transformers")]).encode())
+
+def fingerprint(plan: Plan) -> str:
+    """The hash of the demo's code, the plan, and the libraries that train."""
+    hashed = hashlib.sha256(json.dumps([asdict(plan), *map(version, _LIBRARIES)]).encode())
     for path in sorted(SOURCES.glob("*.py")):
         hashed.update(path.read_bytes())
     return hashed.hexdigest()
 
 
-def _progress(name: str, steps: int) -> Callable[[int, float], None]:
-    """Prints a line each tenth of the way."""
-    started = time.monotonic()
-    every = max(1, steps // 10)
-
-    def after(step: int, loss: float) -> None:
-        if step % every == 0 or step == steps:
-            print(f"{name}: step {step} of {steps}, loss {loss:.3f}, {time.monotonic() - started:.0f} s", flush=True)
-
-    return after
+def _mark(out: Path, name: str) -> Path:
+    return out / f"{name}.made"
 
 
 if __name__ == "__main__":

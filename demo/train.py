@@ -1,6 +1,6 @@
 """Plain training of a causal model on texts: which tokens are learnt, batches of like length, the loop.
 
-Seeded and on one fixed number of threads, so that the same machine gives the same weights again.
+Seeded and on one thread, so that the same machine gives the same weights again.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from demo.corpus import Text
 if TYPE_CHECKING:
     import torch
 
-THREADS = 1
+THREADS = 1  # two models are trained at a time, and threads that wait for each other's core are slow
 _NOT_LEARNT = -100  # the label that torch's cross-entropy leaves out
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast: optimizer steps, the highest learning rate, tokens of a batch (padding included)."""
+    """How long and how fast: optimizer steps, the highest learning rate, tokens of a text batch (with padding)."""
 
     steps: int
     learning_rate: float
-    batch_tokens: int
+    batch_tokens: int = 0
     warmup: int = 20
     seed: int = 0
 
@@ -97,7 +97,9 @@ def optimize(
     import torch
 
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=schedule.learning_rate, weight_decay=0.01, betas=(0.9, 0.98), fused=True
+    )
     model.train()
     for step in range(schedule.steps):
         for group in optimizer.param_groups:

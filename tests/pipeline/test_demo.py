@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config_load import load, load_all
+
 ROOT = Path(__file__).parents[2]
 MODELS = ("base", "sft__checkpoint-2", "sft__checkpoint-4", "sft__checkpoint-6")
 TASKS = ("demo_addition", "demo_one_digit", "demo_choices", "demo_questions")
@@ -69,14 +71,10 @@ def test_demo_gives_results_for_each_model_and_task(models: Path, tmp_path: Path
     assert "rouge-l" in json.dumps(scores)
 
 
-@pytest.mark.slow
 def test_files_of_the_single_steps_are_the_same_run() -> None:
-    from pipeline.config_load import load_run
-
-    whole = load_run(ROOT / "yamls" / "demo.yaml", [])
-    for step in ("step1", "step2", "step3", "step4"):
-        alone = load_run(ROOT / "yamls" / f"{step}.yaml", [], step)
-        assert alone.steps[step] == whole.steps[step], step
+    for step, whole in load_all(ROOT / "yamls" / "demo.yaml").items():
+        alone = load(ROOT / "yamls" / f"{step}.yaml", step)
+        assert alone.settings == whole.settings, step
 
 
 def test_committed_data_are_what_the_script_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,5 +92,5 @@ def test_adapter_never_learns_what_is_asked() -> None:
     learnt = {text.whole for text in (*adapter_texts(), *base_texts())}
     lines = (ROOT / "demo" / "data" / "addition_to_thirty.jsonl").read_text(encoding="utf-8").splitlines()
     asked = [json.loads(line)["question"] for line in lines]
-    assert len(asked) > 100
+    assert len(asked) > 80
     assert not [question for question in asked if any(f"Question: {question}\n" in text for text in learnt)]
