@@ -31,7 +31,7 @@ def make_checkpoints(
         if step in save_steps:
             history.append({"loss": round(loss, 4), "learning_rate": schedule.rate(step - 1), "step": step})
             checkpoint = folder / f"checkpoint-{step}"
-            model.save_pretrained(checkpoint)
+            model.save_pretrained(str(checkpoint))
             _write_state(checkpoint, step, schedule.steps, history)
 
     train(model, tokenizer, adapter_texts(), schedule, saving)

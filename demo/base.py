@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.corpus import base_texts
-from demo.tokenizer import train_tokenizer
+from demo.tokenizer import CHAT_TEMPLATE, train_tokenizer
 from demo.train import Schedule, seed_everything, train
 
 VOCABULARY = 1400
@@ -25,13 +25,15 @@ LAYOUT: dict[str, Any] = {
 
 def make_base(folder: Path, schedule: Schedule, after: Callable[[int, float], None]) -> None:
     """Train the base and write model and tokenizer into `folder`."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, LlamaConfig
 
     texts = base_texts()
     tokenizer = train_tokenizer((text.whole for text in texts), VOCABULARY)
+    tokenizer.chat_template = CHAT_TEMPLATE
     seed_everything(schedule.seed)
     ids = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **LAYOUT, **ids))
+    config = LlamaConfig(vocab_size=len(tokenizer), **LAYOUT, **ids)
+    model: Any = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     train(model, tokenizer, texts, schedule, after)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -26,7 +26,7 @@ Triple = tuple[str, str, str]  # a text, one that means the same, one that looks
 
 def make_embedding(folder: Path, schedule: Schedule, after: Callable[[int, float], None]) -> None:
     """Train the model and write it into `folder`."""
-    from transformers import BertConfig, BertModel
+    from transformers import AutoModel, BertConfig
 
     facts = [one for one in questions() if one.wording < TRAINED_WORDINGS]
     tokenizer = train_tokenizer((text for one in facts for text in (one.text, *_said(one))), 1000)
@@ -40,7 +40,7 @@ def make_embedding(folder: Path, schedule: Schedule, after: Callable[[int, float
         max_position_embeddings=LONGEST,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model = BertModel(config)
+    model: Any = AutoModel.from_config(config)  # type: ignore[no-untyped-call]
     drawn = random.Random(schedule.seed)
     optimize(model, schedule, lambda: contrastive_loss(model, tokenizer, draw_triples(facts, drawn)), after)
     model.save_pretrained(folder)
