@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.identity import adapter_config, adapter_weights, tokenizer_fingerprint
-from models.properties import model_config
+from models.properties import Architecture, model_config
 from pipeline.errors import AdapterError
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -22,12 +22,13 @@ _LORA_TENSOR = re.compile(
     r"^base_model\.model\.(?P<module>.+?)\.lora_(?P<embedding>embedding_)?(?P<side>[AB])(?:\.weight)?$"
 )
 _PREFIX = "base_model.model."
+_TASK_TYPES: Mapping[Architecture, str] = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
 
-def check_adapter(folder: Path, base_folder: Path) -> None:
+def check_adapter(folder: Path, base_folder: Path, architecture: Architecture = "causal") -> None:
     """Check what the files tell. Raises AdapterError for an adapter that is no LoRA or does not fit the base."""
     config = adapter_config(folder)
-    _check_kind(folder, config)
+    _check_kind(folder, config, architecture)
     weights = adapter_weights(folder)
     if weights.suffix != ".safetensors" or "quantization_config" in model_config(base_folder):
         return  # shapes stand in no header, or are not those of the layers; they are checked after loading
@@ -48,7 +49,7 @@ def adapter_note(folder: Path, base: str) -> str | None:
     return f"{folder} was trained on {named}, by its adapter_config.json; it is used on {base}, whose shapes fit"
 
 
-def _check_kind(folder: Path, config: Mapping[str, Any]) -> None:
+def _check_kind(folder: Path, config: Mapping[str, Any], architecture: Architecture) -> None:
     kind = config.get("peft_type")
     if kind != "LORA":
         raise AdapterError(
@@ -57,8 +58,11 @@ def _check_kind(folder: Path, config: Mapping[str, Any]) -> None:
             fix="Merge it into its base and evaluate it as a model of its own.",
         )
     task = config.get("task_type")
-    if task not in (None, "CAUSAL_LM"):
-        raise AdapterError(f"the adapter was trained for {task}, not as a causal language model", where=str(folder))
+    if task not in (None, _TASK_TYPES[architecture]):
+        raise AdapterError(
+            f"the adapter was trained for {task}, and the base answers as {_TASK_TYPES[architecture]}",
+            where=str(folder),
+        )
     if config.get("bias", "none") != "none":
         raise AdapterError(
             f"the adapter trains bias terms (bias: {config['bias']}), which PEFT writes into the base",

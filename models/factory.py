@@ -18,7 +18,9 @@ def open_engine(
     adapters: Sequence[Adapter] = (),
     hashes: FileHashes | None = None,
     identity: ModelIdentity | None = None,
+    tokenizer: Path | None = None,
     chat_template: Path | None = None,
+    delta: Path | None = None,
 ) -> Engine:
     """An engine for the base in `folder` and its adapters; nothing is loaded before it is entered.
 
@@ -26,4 +28,13 @@ def open_engine(
     """
     from models.hf import HfEngine
 
-    return HfEngine(folder, settings, adapters=adapters, hashes=hashes, identity=identity, chat_template=chat_template)
+    return HfEngine(
+        folder,
+        settings,
+        adapters=adapters,
+        hashes=hashes,
+        identity=identity,
+        tokenizer=tokenizer,
+        chat_template=chat_template,
+        delta=delta,
+    )

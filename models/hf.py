@@ -1,15 +1,12 @@
-"""The embedded engine: a causal model by transformers in this process, on CPU or CUDA, with LoRA adapters by PEFT.
+"""The embedded engine: a model by transformers in this process, on CPU or CUDA, with LoRA adapters by PEFT.
 
 Puts the pieces together: loading, adapters, tokenizers, batches. What is computed is in the hf_* files.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -17,14 +14,18 @@ from typing import Any, Self, TypeVar
 from models.adapters import adapter_tokenizer, check_adapter
 from models.batching import TokenBudget, in_batches, release_memory, windows
 from models.engine import Adapter, Capabilities
-from models.hf_forward import CausalForward
+from models.hardware import describe, package_versions
+from models.hf_forward import CausalForward, Forward
 from models.hf_generate import GenerationJob, generate_batch
 from models.hf_score import Question, out_of_memory, score
+from models.hf_seq2seq import Seq2seqForward
 from models.identity import ModelIdentity, adapter_identity, model_identity
-from models.properties import end_ids, model_config, resolve_max_length
-from models.score_requests import Text, loglikelihood_questions, next_token_questions, rolling_questions, too_long
+from models.layouts import CausalLayout, Layout, Seq2seqLayout
+from models.packages import check_packages
+from models.properties import decoder_start_id, end_ids, model_config, resolve_architecture, resolve_max_length
+from models.score_requests import loglikelihood_questions, next_token_questions, rolling_questions, too_long
 from models.stopping import StopCondition
-from models.tokens import PromptEncoder
+from models.tokens import PromptEncoder, Text
 from pipeline.config import EngineSettings
 from pipeline.errors import AdapterError, EngineError, ModelError
 from pipeline.fingerprint import FileHashes
@@ -43,14 +44,15 @@ from pipeline.requests import (
 _WINDOW = 4096  # requests that are sorted by length together
 _PACKAGES = ("torch", "transformers", "tokenizers", "peft")
 _R = TypeVar("_R", bound=Request)
-_Ask = Callable[[Sequence[_R], Sequence[Text], PromptEncoder, int], Iterator[Question | CallFailure]]
+_Ask = Callable[[Sequence[_R], Sequence[Text], PromptEncoder, Layout], Iterator[Question | CallFailure]]
 
 
 class HfEngine:
     """The model in `folder`. Enter it to load; `adapters` are loaded with it.
 
     `identity`, where given, is what the weights were when the run was planned; weights that are not, or that change
-    while they are loaded, raise ModelError. `chat_template` is a Jinja file instead of the tokenizer's template.
+    while they are loaded, raise ModelError. `tokenizer` is the folder of another tokenizer than the model's own,
+    `chat_template` a Jinja file instead of the tokenizer's template, `delta` a folder of weights added to the base's.
     """
 
     capabilities = Capabilities()
@@ -63,32 +65,47 @@ class HfEngine:
         adapters: Sequence[Adapter] = (),
         hashes: FileHashes | None = None,
         identity: ModelIdentity | None = None,
+        tokenizer: Path | None = None,
         chat_template: Path | None = None,
+        delta: Path | None = None,
     ) -> None:
+        config = model_config(folder)
+        check_packages(settings, config)
         self._folder = folder
         self._settings = settings
         self._adapters = tuple(adapters)
         self._hashes = hashes or FileHashes()
         self._planned = identity
+        self._tokenizer = tokenizer or folder
         self._template = chat_template
+        self._delta = delta
         self._encoders: dict[str | None, PromptEncoder] = {}
-        self._forwards: dict[str | None, CausalForward] = {}
+        self._forwards: dict[str | None, Forward] = {}
         self._stops: dict[tuple[str | None, tuple[str, ...]], StopCondition] = {}
         self._threads_before: int | None = None
-        self.versions = _versions()
-        self.max_length = resolve_max_length(settings.max_length, model_config(folder))
+        self.versions = package_versions(_PACKAGES)
+        self.max_length = resolve_max_length(settings.max_length, config)
+        self._architecture = resolve_architecture(settings.architecture, config)
+        self._layout: Layout
+        if self._architecture == "seq2seq":
+            self._layout = Seq2seqLayout(self.max_length, decoder_start_id(folder))
+        else:
+            self._layout = CausalLayout(self.max_length)
 
     def __enter__(self) -> Self:
         from models.hf_adapters import LoraSwitch
-        from models.hf_load import load_causal_model
+        from models.hf_load import load_model
 
         before = self._planned or self._identity()
         self._set_threads(self._settings.threads)
         try:
             for adapter in self._adapters:
-                check_adapter(adapter.path, self._folder)
-            self._encoders[None] = self._encoder(self._folder)
-            self._forward = CausalForward(load_causal_model(self._folder, self._settings))
+                check_adapter(adapter.path, self._folder, self._architecture)
+            self._encoders[None] = self._encoder(self._tokenizer)
+            model = load_model(self._folder, self._settings, self._delta)
+            self._forward = (Seq2seqForward if self._architecture == "seq2seq" else CausalForward)(model)
+            if self._tokenizer != self._folder:
+                self._check_vocabulary(self._encoders[None], self._tokenizer, "Name the tokenizer of this model.")
             self.identity = self._identity()
             if self.identity != before:
                 raise ModelError("the model's files changed while loading", where=str(self._folder), fix="Start again.")
@@ -117,7 +134,7 @@ class HfEngine:
 
     def _identity(self) -> ModelIdentity:
         whole = self._settings.use_model_generation_config
-        return model_identity(self._folder, self._hashes, whole_generation_config=whole)
+        return model_identity(self._folder, self._hashes, whole_generation_config=whole, delta=self._delta)
 
     def _encoder(self, folder: Path) -> PromptEncoder:
         return PromptEncoder(
@@ -137,22 +154,26 @@ class HfEngine:
     def add_adapter(self, adapter: Adapter) -> None:
         """Load a LoRA beside the base; its requests name it. Raises AdapterError for one that does not fit."""
         before = adapter.identity or adapter_identity(adapter.path, self._hashes)
-        check_adapter(adapter.path, self._folder)
-        tokenizer = adapter_tokenizer(adapter.path, self._folder, adapter.tokenizer)
+        check_adapter(adapter.path, self._folder, self._architecture)
+        tokenizer = adapter_tokenizer(adapter.path, self._tokenizer, adapter.tokenizer)
         self._lora.add(adapter)
         if dict(before) != adapter_identity(adapter.path, self._hashes):
             raise AdapterError("the adapter's files changed while loading", where=str(adapter.path), fix="Start again.")
-        own = tokenizer != self._folder
+        own = tokenizer != self._tokenizer
         encoder = self._encoder(tokenizer) if own else self._encoders[None]
-        rows = self._forward.model.get_input_embeddings().weight.shape[0]
-        if own and len(encoder) > rows:
-            raise AdapterError(
-                f"the adapter's tokenizer has {len(encoder)} tokens, and the base has embeddings for {rows}",
-                where=str(adapter.path),
-                fix="Use tokenizer: base for this adapter.",
-            )
+        if own:
+            self._check_vocabulary(encoder, tokenizer, "Use tokenizer: base for this adapter.")
         self._encoders[adapter.name] = encoder
         self._forwards[adapter.name] = self._lora.forward(adapter.name)
+
+    def _check_vocabulary(self, encoder: PromptEncoder, folder: Path, fix: str) -> None:
+        rows = self._forward.model.get_input_embeddings().weight.shape[0]
+        if len(encoder) > rows:
+            raise ModelError(
+                f"the tokenizer has {len(encoder)} tokens, and the base has embeddings for {rows}",
+                where=str(folder),
+                fix=fix,
+            )
 
     def generate(self, requests: Iterable[GenerateRequest]) -> Iterator[GenerateResult | CallFailure]:
         """One text a request; sampling needs its seed."""
@@ -165,9 +186,9 @@ class HfEngine:
                 else:
                     jobs.append(job)
             compute = partial(generate_batch, self._forwards[adapter])
-            for batch in in_batches(jobs, lambda job: len(job.prompt), compute, self._budget):
+            for batch in in_batches(jobs, lambda job: job.input.width, compute, self._budget):
                 for job, result in batch:
-                    yield result or out_of_memory(job.request.key, len(job.prompt))
+                    yield result or out_of_memory(job.request.key, job.input.width)
 
     def _jobs(
         self, adapter: str | None, requests: Sequence[GenerateRequest], texts: Sequence[Text]
@@ -176,7 +197,7 @@ class HfEngine:
         encoder = self._encoders[adapter]
         for request, prompt in zip(requests, encoder.encode(texts), strict=True):
             settings = request.generation
-            room = self.max_length - settings.max_gen_toks
+            room = self._layout.room(settings.max_gen_toks)
             if room < 1:
                 yield too_long(request.key, "max_gen_toks asks for", settings.max_gen_toks, self.max_length)
             elif not settings.greedy and request.seed is None:
@@ -184,7 +205,9 @@ class HfEngine:
                 yield CallFailure(key=request.key, type="NoSeed", message=what, deterministic=True)
             else:
                 kept = prompt[-room:] or [encoder.prefix_id]
-                yield GenerationJob(request, kept, max(0, len(prompt) - room), self._stop(adapter, settings.until))
+                given = self._layout.prompt(kept)
+                stop = self._stop(adapter, settings.until)
+                yield GenerationJob(request, kept, given, max(0, len(prompt) - room), stop)
 
     def _stop(self, adapter: str | None, until: tuple[str, ...]) -> StopCondition:
         if (adapter, until) not in self._stops:
@@ -209,7 +232,7 @@ class HfEngine:
         for adapter, group, texts, failures in self._groups(requests):
             yield from failures
             questions = []
-            for question in ask(group, texts, self._encoders[adapter], self.max_length):
+            for question in ask(group, texts, self._encoders[adapter], self._layout):
                 if isinstance(question, CallFailure):
                     yield question
                 else:
@@ -245,16 +268,7 @@ class HfEngine:
 
     def hardware(self) -> dict[str, Any]:
         """Device, its name and memory in bytes, threads."""
-        import torch
-
-        device = self._forward.device
-        memory: int | None
-        if device.type == "cuda":
-            properties = torch.cuda.get_device_properties(device)
-            name, memory = properties.name, properties.total_memory
-        else:
-            name, memory = platform.processor() or platform.machine(), _host_memory()
-        return {"device": str(device), "name": name, "memory": memory, "threads": torch.get_num_threads()}
+        return describe(self._forward.device)
 
 
 def _prompt(request: Request) -> Prompt:
@@ -264,20 +278,3 @@ def _prompt(request: Request) -> Prompt:
         case RollingRequest():
             return request.text
     return request.prompt
-
-
-def _host_memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):  # not on every system
-        return None
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # peft alone is optional; the others raise when they are imported
-            continue
-    return found

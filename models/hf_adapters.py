@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.adapters import check_ranks, lora_modules, safetensors_shapes
 from models.engine import Adapter
-from models.hf_forward import CausalForward
+from models.hf_forward import Forward, Input
 from models.identity import adapter_config, adapter_weights
 from pipeline.errors import AdapterError, MissingPackageError
 
@@ -26,7 +26,7 @@ _PROBE_TOKENS = 24
 class LoraSwitch:
     """The adapters of one model, and which of them is on."""
 
-    def __init__(self, forward: CausalForward) -> None:
+    def __init__(self, forward: Forward) -> None:
         self._forward = forward
         self._peft: Any = None
         self._inner: dict[str, str] = {}  # PEFT builds module names of its own from these: no dots allowed
@@ -58,9 +58,9 @@ class LoraSwitch:
             self._peft.set_adapter(self._inner[name])
         self._active = name
 
-    def forward(self, name: str | None) -> CausalForward:
+    def forward(self, name: str | None) -> Forward:
         """Forward passes with the adapter `name`, or with None those of the base."""
-        return CausalForward(self._forward.model, partial(self.select, name))
+        return self._forward.preparing(partial(self.select, name))
 
     def _load(self, folder: Path, inner: str) -> None:
         try:
@@ -135,11 +135,12 @@ class LoraSwitch:
 
         vocabulary = self._forward.model.get_input_embeddings().weight.shape[0]
         rows = [
-            [(1 + place * 7919 + at * 104729) % vocabulary for at in range(_PROBE_TOKENS)] for place in range(_PROBES)
+            tuple((1 + place * 7919 + at * 104729) % vocabulary for at in range(_PROBE_TOKENS))
+            for place in range(_PROBES)
         ]
         with torch.inference_mode():
-            ids, mask = self._forward.pad(rows)
-            return self._forward(ids, mask, _PROBE_TOKENS).float()
+            logits, _ = self._forward.logits([Input(row, row) for row in rows], [_PROBE_TOKENS] * _PROBES)
+            return logits.float()
 
 
 def _largest(one: torch.Tensor, other: torch.Tensor) -> float:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from models.hf_forward import CausalForward
-from models.kv_cache import can_compact, growing_cache
+from models.hf_forward import Forward, Input
 from models.sampling import RowChoice, choose, row_generator
 from models.stopping import StopCondition
 from pipeline.requests import CallFailure, GenerateRequest, GenerateResult
@@ -21,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GenerationJob:
-    """One request as the loop needs it: the prompt's ids after truncation, and when to stop."""
+    """One request as the loop needs it: the prompt's ids after truncation, the model's input, and when to stop."""
 
     request: GenerateRequest
     prompt: list[int]
+    input: Input
     truncated: int
     stop: StopCondition
 
@@ -79,7 +79,7 @@ def non_finite(key: str) -> CallFailure:
     )
 
 
-def generate_batch(forward: CausalForward, jobs: list[GenerationJob]) -> list[GenerateResult | CallFailure]:
+def generate_batch(forward: Forward, jobs: list[GenerationJob]) -> list[GenerateResult | CallFailure]:
     """The results of one batch, in the order of `jobs`."""
     import torch
 
@@ -92,32 +92,22 @@ def generate_batch(forward: CausalForward, jobs: list[GenerationJob]) -> list[Ge
 def _choice(job: GenerationJob) -> RowChoice:
     settings, seed = job.request.generation, job.request.seed
     generator = None if settings.greedy or seed is None else row_generator(seed)
-    return RowChoice(settings, generator, list(job.prompt))
+    return RowChoice(settings, generator, list(job.input.ids))
 
 
-def _decode(forward: CausalForward, rows: list[_Row]) -> None:
-    import torch
-
-    ids, mask = forward.pad([row.job.prompt for row in rows])
-    length = ids.shape[1]
-    room = length + max(row.job.request.generation.max_gen_toks for row in rows)
-    cache = growing_cache(forward.model.config, room)
-    logits = forward(ids, mask, 1, cache=cache)
+def _decode(forward: Forward, rows: list[_Row]) -> None:
+    new_tokens = max(row.job.request.generation.max_gen_toks for row in rows)
+    decoding = forward.begin([row.job.input for row in rows], new_tokens)
+    logits = decoding.logits()
     while True:
-        _take_tokens(logits[:, -1], rows)
+        _take_tokens(logits, rows)
         alive = [place for place, row in enumerate(rows) if row.finish is None]
         if not alive:
             return
-        if len(alive) < len(rows) and can_compact(cache):
-            kept = torch.tensor(alive, device=ids.device)
-            cache.batch_select_indices(kept)
-            mask = None if mask is None else mask[kept]
+        if len(alive) < len(rows) and decoding.can_drop:
+            decoding.drop_all_but(alive)
             rows = [rows[place] for place in alive]
-        last = torch.tensor([[row.choice.ids[-1]] for row in rows], device=ids.device)
-        if mask is not None:
-            mask = torch.cat([mask, mask.new_ones((len(rows), 1))], dim=1)
-        logits = forward(last, mask, 1, cache=cache, start=length)
-        length += 1
+        logits = decoding.step([row.choice.ids[-1] for row in rows])
 
 
 def _take_tokens(logits: torch.Tensor, rows: Sequence[_Row]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.batching import TokenBudget, in_batches
-from models.hf_forward import CausalForward
+from models.hf_forward import Forward, Input
 from models.hf_generate import non_finite
 from pipeline.requests import CallFailure, ScoreResult
 
@@ -31,10 +31,14 @@ class TokenScore:
 
 @dataclass(frozen=True)
 class Part:
-    """One run of tokens to score: the model's whole input, whose last `len(targets)` positions predict `targets`."""
+    """One run of tokens to score: the model's whole input, whose last `len(targets)` positions predict `targets`.
+
+    `source` is what an encoder reads; a causal model has none.
+    """
 
     ids: tuple[int, ...]
     targets: tuple[int, ...]
+    source: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Question:
 class _Row:
     """One input of the model with all that is asked about it: (question, part, targets)."""
 
-    ids: tuple[int, ...]
+    input: Input
     asked: list[tuple[int, int, tuple[int, ...]]] = field(default_factory=list)
 
 
@@ -76,27 +80,26 @@ class _Collector:
         return question.assemble([scores[index] for index in range(len(question.parts))])
 
 
-def score(
-    forward: CausalForward, questions: Sequence[Question], budget: TokenBudget
-) -> Iterator[ScoreResult | CallFailure]:
+def score(forward: Forward, questions: Sequence[Question], budget: TokenBudget) -> Iterator[ScoreResult | CallFailure]:
     """The questions' results, each as soon as its last part is scored."""
-    rows: dict[tuple[int, ...], _Row] = {}
+    rows: dict[Input, _Row] = {}
     collector = _Collector(questions)
     for number, question in enumerate(questions):
         if not question.parts:
             yield question.assemble([])
         for place, part in enumerate(question.parts):
             if part.targets:
-                rows.setdefault(part.ids, _Row(part.ids)).asked.append((number, place, part.targets))
+                one = Input(part.ids, part.source)
+                rows.setdefault(one, _Row(one)).asked.append((number, place, part.targets))
             elif (result := collector.take(number, place, TokenScore(0.0, True))) is not None:
                 yield result
     for batch in in_batches(
-        rows.values(), lambda row: len(row.ids), lambda waiting: _score_rows(forward, waiting), budget
+        rows.values(), lambda row: row.input.width, lambda waiting: _score_rows(forward, waiting), budget
     ):
         for row, scores in batch:
             for at, (number, place, _) in enumerate(row.asked):
                 key = questions[number].key
-                found = out_of_memory(key, len(row.ids)) if scores is None else scores[at] or non_finite(key)
+                found = out_of_memory(key, row.input.width) if scores is None else scores[at] or non_finite(key)
                 result = collector.take(number, place, found)
                 if result is not None:
                     yield result
@@ -107,18 +110,18 @@ def out_of_memory(key: str, tokens: int) -> CallFailure:
     return CallFailure(key=key, type="OutOfMemory", message=f"memory ran out on this request of {tokens} tokens alone")
 
 
-def _score_rows(forward: CausalForward, rows: list[_Row]) -> list[list[TokenScore | None]]:
+def _score_rows(forward: Forward, rows: list[_Row]) -> list[list[TokenScore | None]]:
     """For each row the score of each thing asked about it, None where logits are not finite."""
     import torch
 
     with torch.inference_mode():
-        ids, mask = forward.pad([row.ids for row in rows])
         lengths = [max(len(targets) for _, _, targets in row.asked) for row in rows]
-        keep = max(lengths)
-        logits = forward(ids, mask, keep)
-        # Every scored position once, row after row; a row's positions are its last `length` ones.
+        logits, starts = forward.logits([row.input for row in rows], lengths)
+        # Every scored position once, row after row.
         flat_rows = torch.tensor([place for place, length in enumerate(lengths) for _ in range(length)])
-        flat_places = torch.tensor([keep - length + at for length in lengths for at in range(length)])
+        flat_places = torch.tensor(
+            [start + at for start, length in zip(starts, lengths, strict=True) for at in range(length)]
+        )
         wanted = _wanted(rows, lengths)
         logprobs, best = _token_logprobs(logits, flat_rows.to(logits.device), flat_places.to(logits.device), wanted)
     return _sums(rows, lengths, logprobs, best)

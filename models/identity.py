@@ -64,15 +64,24 @@ class ModelIdentity:
         return replace(self, adapter=adapter_identity(folder, hashes))
 
 
-def model_identity(folder: Path, hashes: FileHashes, *, whole_generation_config: bool = False) -> ModelIdentity:
+def model_identity(
+    folder: Path, hashes: FileHashes, *, whole_generation_config: bool = False, delta: Path | None = None
+) -> ModelIdentity:
     """The identity of the base model in `folder`: its hub commit for a hub snapshot, else its content.
 
     `whole_generation_config`: penalties and sampling of generation_config.json count too, not its end ids alone.
-    Raises ModelError where the folder holds no model.
+    `delta`: the folder of weights that are added to the base's. Raises ModelError where a folder holds no model.
     """
+    base = _content(folder, hashes, whole_generation_config)
+    if delta is not None:
+        base["delta"] = _content(delta, hashes, False)
+    return ModelIdentity(base)
+
+
+def _content(folder: Path, hashes: FileHashes, whole_generation_config: bool) -> dict[str, Any]:
     commit = hub_commit(folder)
     if commit is not None:
-        return ModelIdentity({"commit": commit})
+        return {"commit": commit}
     weights = sorted({path for pattern in _WEIGHT_PATTERNS for path in folder.glob(pattern)})
     weights = [path for path in weights if path.name not in _ADAPTER_WEIGHTS]
     if not weights:
@@ -88,7 +97,7 @@ def model_identity(folder: Path, hashes: FileHashes, *, whole_generation_config:
     generation = _generation_part(folder, whole_generation_config)
     if generation:
         base["generation_config"] = digest(generation)
-    return ModelIdentity(base)
+    return base
 
 
 def _what_a_model_has(folder: Path) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from models.identity import chat_template, read_json
 from pipeline.errors import ModelError
+
+Architecture = Literal["causal", "seq2seq"]
 
 DEFAULT_MAX_LENGTH = 2048
 _LENGTH_FIELDS = ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
@@ -47,6 +49,26 @@ def model_config(folder: Path) -> dict[str, Any]:
 def _text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     nested = config.get("text_config")
     return nested if isinstance(nested, Mapping) else config
+
+
+def resolve_architecture(setting: Literal["auto", "causal", "seq2seq"], config: Mapping[str, Any]) -> Architecture:
+    """Whether the model continues a text or has an encoder for it: the setting, else what the config says."""
+    if setting != "auto":
+        return setting
+    return "seq2seq" if config.get("is_encoder_decoder") is True else "causal"
+
+
+def decoder_start_id(folder: Path) -> int:
+    """The token that the decoder of a sequence-to-sequence model starts from. Raises ModelError where none is named."""
+    for name in ("generation_config.json", "config.json"):
+        named = read_json(folder / name, what="model") if (folder / name).exists() else {}
+        if isinstance(named.get("decoder_start_token_id"), int):
+            return int(named["decoder_start_token_id"])
+    raise ModelError(
+        "the model's files do not name the token that its decoder starts from (decoder_start_token_id)",
+        where=str(folder),
+        fix="Add it to config.json; T5 uses its padding token.",
+    )
 
 
 def resolve_dtype(setting: str, config: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
-"""What score requests mean in token ids: contexts, truncation, rolling windows, candidates.
+"""What score requests ask in token ids: one question a request, put together from parts of the model's layout.
 
-The rules are those of lm-evaluation-harness (rolling windows and truncation of its `hf` backend) and llmtf (next
-token); the numbers are `hf_score.py`.
+The rule for next-token candidates is llmtf's; the layout's rules are `layouts.py`, the numbers `hf_score.py`.
 """
 
 from __future__ import annotations
@@ -10,10 +9,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from models.hf_score import Part, Question, TokenScore
-from models.tokens import PromptEncoder
+from models.layouts import Layout, Pair
+from models.tokens import PromptEncoder, Text
 from pipeline.requests import CallFailure, CandidateRule, NextTokenRequest, RollingRequest, ScoreRequest, ScoreResult
-
-Text = tuple[str, bool]  # a rendered prompt, and whether the tokenizer adds its special tokens
 
 
 def too_long(key: str, what: str, tokens: int, max_length: int) -> CallFailure:
@@ -27,24 +25,24 @@ def too_long(key: str, what: str, tokens: int, max_length: int) -> CallFailure:
 
 
 def loglikelihood_questions(
-    requests: Sequence[ScoreRequest], texts: Sequence[Text], encoder: PromptEncoder, max_length: int
+    requests: Sequence[ScoreRequest], texts: Sequence[Text], encoder: PromptEncoder, layout: Layout
 ) -> Iterator[Question | CallFailure]:
     """One question a request, one part a continuation; the context is cut from the left where it is too long."""
     contexts = [text for request, text in zip(requests, texts, strict=True) for _ in request.continuations]
     continuations = [continuation for request in requests for continuation in request.continuations]
-    pairs = iter(encoder.split(contexts, continuations))
+    pairs = iter(layout.split(encoder, contexts, continuations))
     for request in requests:
         own = [next(pairs) for _ in request.continuations]
         longest = max((len(continuation) for _, continuation in own), default=0)
-        if longest > max_length:
-            yield too_long(request.key, "the continuation has", longest, max_length)
+        if longest > layout.max_length:
+            yield too_long(request.key, "the continuation has", longest, layout.max_length)
         else:
-            yield _loglikelihood_question(request.key, own, max_length)
+            yield _loglikelihood_question(request.key, own, layout)
 
 
-def _loglikelihood_question(key: str, pairs: Sequence[tuple[list[int], list[int]]], max_length: int) -> Question:
-    parts = tuple(_part(context, continuation, max_length) for context, continuation in pairs)
-    cut = max((len(context) + len(continuation) - max_length - 1 for context, continuation in pairs), default=0)
+def _loglikelihood_question(key: str, pairs: Sequence[Pair], layout: Layout) -> Question:
+    parts = tuple(layout.part(context, continuation) for context, continuation in pairs)
+    cut = max((layout.excess(context, continuation) for context, continuation in pairs), default=0)
 
     def assemble(scores: list[TokenScore]) -> ScoreResult:
         return ScoreResult(
@@ -52,56 +50,36 @@ def _loglikelihood_question(key: str, pairs: Sequence[tuple[list[int], list[int]
             logprobs=tuple(one.logprob for one in scores),
             greedy=tuple(one.greedy for one in scores),
             completion_tokens=tuple(len(continuation) for _, continuation in pairs),
-            prompt_tokens=max((len(context) for context, _ in pairs), default=0) - max(cut, 0),
-            truncated_tokens=max(cut, 0),
+            prompt_tokens=max((len(context) for context, _ in pairs), default=0) - cut,
+            truncated_tokens=cut,
         )
 
     return Question(key, parts, assemble)
 
 
-def _part(context: list[int], continuation: list[int], max_length: int) -> Part:
-    """The input is all but the last token, of which the last `max_length` are kept."""
-    whole = (context + continuation)[-(max_length + 1) :]
-    return Part(tuple(whole[:-1]), tuple(continuation))
-
-
 def rolling_questions(
-    requests: Sequence[RollingRequest], texts: Sequence[Text], encoder: PromptEncoder, max_length: int
+    requests: Sequence[RollingRequest], texts: Sequence[Text], encoder: PromptEncoder, layout: Layout
 ) -> Iterator[Question | CallFailure]:
     """One question a text, one part a window; each token is scored once."""
     for request, ids in zip(requests, encoder.encode(texts), strict=True):
-        yield _rolling_question(request.key, ids, encoder.prefix_id, max_length)
+        yield _rolling_question(request.key, len(ids), tuple(layout.windows(ids, encoder.prefix_id)))
 
 
-def _rolling_question(key: str, ids: list[int], prefix_id: int, max_length: int) -> Question:
-    parts = tuple(rolling_windows(ids, prefix_id, max_length))
-
+def _rolling_question(key: str, tokens: int, parts: tuple[Part, ...]) -> Question:
     def assemble(scores: list[TokenScore]) -> ScoreResult:
         return ScoreResult(
             key=key,
             logprobs=(math.fsum(one.logprob for one in scores),),
             greedy=(all(one.greedy for one in scores),),
-            completion_tokens=(len(ids),),
+            completion_tokens=(tokens,),
             prompt_tokens=0,
         )
 
     return Question(key, parts, assemble)
 
 
-def rolling_windows(ids: Sequence[int], prefix_id: int, max_length: int) -> Iterator[Part]:
-    """Disjoint windows of `max_length` predicted tokens. The first starts from the prefix token, the others from the
-    last token of the one before; the last window's input is filled up with tokens already scored."""
-    for start in range(0, len(ids), max_length):
-        targets = tuple(ids[start : start + max_length])
-        if start == 0:
-            yield Part((prefix_id, *targets[:-1]), targets)
-        else:
-            end = start + len(targets)
-            yield Part(tuple(ids[end - max_length - 1 : end - 1]), targets)
-
-
 def next_token_questions(
-    requests: Sequence[NextTokenRequest], texts: Sequence[Text], encoder: PromptEncoder, max_length: int
+    requests: Sequence[NextTokenRequest], texts: Sequence[Text], encoder: PromptEncoder, layout: Layout
 ) -> Iterator[Question | CallFailure]:
     """One question a request, one part an id that counts as one of its candidates."""
     known: dict[CandidateRule, dict[str, list[int]]] = {}
@@ -112,12 +90,12 @@ def next_token_questions(
         known[rule] = dict(zip(distinct, encoder.candidate_ids(distinct, rule), strict=True))
     for request, ids in zip(requests, encoder.encode(texts), strict=True):
         candidates = [known[request.rule][candidate] for candidate in request.candidates]
-        yield _next_token_question(request.key, ids or [encoder.prefix_id], candidates, max_length)
+        yield _next_token_question(request.key, ids or [encoder.prefix_id], candidates, layout)
 
 
-def _next_token_question(key: str, prompt: list[int], candidates: Sequence[list[int]], max_length: int) -> Question:
-    kept = tuple(prompt[-max_length:])
-    parts = tuple(Part(kept, (token,)) for ids in candidates for token in ids)
+def _next_token_question(key: str, prompt: list[int], candidates: Sequence[list[int]], layout: Layout) -> Question:
+    parts = tuple(layout.part(prompt, [token]) for ids in candidates for token in ids)
+    cut = layout.excess(prompt, [0])  # the same for every single token
 
     def assemble(scores: list[TokenScore]) -> ScoreResult:
         remaining = iter(scores)
@@ -127,8 +105,8 @@ def _next_token_question(key: str, prompt: list[int], candidates: Sequence[list[
             logprobs=tuple(max((one.logprob for one in group), default=-math.inf) for group in groups),
             greedy=tuple(any(one.greedy for one in group) for group in groups),
             completion_tokens=tuple(1 for _ in groups),
-            prompt_tokens=len(kept),
-            truncated_tokens=len(prompt) - len(kept),
+            prompt_tokens=len(prompt) - cut,
+            truncated_tokens=cut,
         )
 
     return Question(key, parts, assemble)

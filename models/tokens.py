@@ -13,6 +13,8 @@ from models.chat import render_chat
 from pipeline.errors import ModelError
 from pipeline.requests import CandidateRule, Prompt
 
+Text = tuple[str, bool]  # a rendered prompt, and whether the tokenizer adds its special tokens
+
 _NO_LIMIT = 10**30  # the tokenizer's own limit would only make it warn; lengths are the engine's concern
 
 
@@ -29,11 +31,11 @@ class PromptEncoder:
                 folder, trust_remote_code=trust_remote_code, local_files_only=True
             )
         except (OSError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"the tokenizer cannot be loaded: {error}",
-                where=str(folder),
-                fix="Save the tokenizer beside the model (tokenizer.json and tokenizer_config.json).",
-            ) from error
+            fix = "Save the tokenizer beside the model (tokenizer.json and tokenizer_config.json)."
+            if "trust_remote_code" in str(error):
+                fix = "It comes with Python code of its own: set trust_remote_code: true under engine if you trust it."
+            what = str(error).strip().splitlines()[0]
+            raise ModelError(f"the tokenizer cannot be loaded: {what}", where=str(folder), fix=fix) from error
         self.tokenizer.model_max_length = _NO_LIMIT
         self._add_bos = add_bos
         self._template = template_file.read_text(encoding="utf-8") if template_file else None
@@ -49,7 +51,7 @@ class PromptEncoder:
     def __len__(self) -> int:
         return len(self.tokenizer)
 
-    def render(self, prompt: Prompt) -> tuple[str, bool]:
+    def render(self, prompt: Prompt) -> Text:
         """The prompt as text, and whether the tokenizer is to add its special tokens to it.
 
         A rendered dialogue has the BOS of its template already. So has a plain text that begins with BOS.
@@ -59,10 +61,10 @@ class PromptEncoder:
         bos = self.tokenizer.bos_token
         return prompt, not (bos and prompt.startswith(bos))
 
-    def encode(self, texts: Sequence[tuple[str, bool]]) -> list[list[int]]:
+    def encode(self, texts: Sequence[Text]) -> list[list[int]]:
         """The ids of each text; its flag says whether special tokens are added. Equal texts are tokenized once."""
         distinct = list(dict.fromkeys(texts))
-        known: dict[tuple[str, bool], list[int]] = {}
+        known: dict[Text, list[int]] = {}
         for special in (True, False):
             group = [text for text, flag in distinct if flag is special]
             if group:
@@ -86,16 +88,14 @@ class PromptEncoder:
         """The text of generated ids; special tokens are left out unless `keep_special`."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=not keep_special))
 
-    def split(
-        self, contexts: Sequence[tuple[str, bool]], continuations: Sequence[str]
-    ) -> list[tuple[list[int], list[int]]]:
+    def split(self, contexts: Sequence[Text], continuations: Sequence[str]) -> list[tuple[list[int], list[int]]]:
         """(context ids, continuation ids) of each pair, contexts as `render` gives them, by the rule of
         lm-evaluation-harness.
 
         Context and continuation are tokenized as one text and split behind the context's own number of tokens;
         white space at the context's end belongs to the continuation; an empty context is the prefix token.
         """
-        texts: list[tuple[str, bool]] = []
+        texts: list[Text] = []
         for (context, flag), continuation in zip(contexts, continuations, strict=True):
             kept = context.rstrip()
             special = flag and bool(context)
@@ -103,8 +103,24 @@ class PromptEncoder:
         ids = self.encode(texts)
         return [self._separate(ids[at], ids[at + 1]) for at in range(0, len(ids), 2)]
 
+    def split_apart(self, contexts: Sequence[Text], continuations: Sequence[str]) -> list[tuple[list[int], list[int]]]:
+        """The same for a model with an encoder: both are tokenized by themselves, the continuation without special
+        tokens."""
+        kept = [context.rstrip() for context, _ in contexts]
+        heads = self.encode([(text, flag and bool(whole)) for text, (whole, flag) in zip(kept, contexts, strict=True)])
+        tails = self.encode_plain(
+            [
+                context[len(text) :] + continuation
+                for text, (context, _), continuation in zip(kept, contexts, continuations, strict=True)
+            ]
+        )
+        return [self._conditioned(head, tail) for head, tail in zip(heads, tails, strict=True)]
+
     def _separate(self, context: list[int], whole: list[int]) -> tuple[list[int], list[int]]:
-        continuation = whole[len(context) :]
+        return self._conditioned(context, whole[len(context) :])
+
+    def _conditioned(self, context: list[int], continuation: list[int]) -> tuple[list[int], list[int]]:
+        """An empty context is the prefix token, which may begin the continuation already."""
         if context:
             return context, continuation
         if continuation[:1] == [self.prefix_id]:

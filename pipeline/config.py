@@ -94,8 +94,8 @@ class ModelSettings(Settings):
 
     shorthand = "path"
 
-    path: str
-    """A local folder, or a name on the Hugging Face hub."""
+    path: str = ""
+    """A local folder, or a name on the Hugging Face hub. Left out only where all tasks have `predictions`."""
     name: str = "base"
     """What the model is called in files and tables."""
     revision: str | None = None
@@ -123,6 +123,21 @@ class AdapterSettings(Settings):
     """Accept an adapter that changes no output (a LoRA at step 0)."""
 
 
+class ColumnSettings(Settings):
+    """What the columns (fields) of your own data are called; one that is named must be there."""
+
+    prompt: str | None = None
+    """What is asked: text, or a list of messages with role and content. By default `prompt`."""
+    target: str | None = None
+    """The right answer, or a list of them. By default `target`; in predictions `label`."""
+    system: str | None = None
+    """A system message of the document's own."""
+    history: str | None = None
+    """Earlier turns: a list of [question, answer]."""
+    response: str | None = None
+    """In predictions: what the model answered. By default `predict`."""
+
+
 class TaskSettings(Settings):
     """One task to run: a name known to the task loader, or data of your own with its format."""
 
@@ -132,12 +147,19 @@ class TaskSettings(Settings):
     """A task or group, bundled or under `include_path`; or the name to give to your own data."""
     data: str | None = None
     """A file of your own with `format`; makes a task of it without any task file."""
-    format: Literal["alpaca"] | None = None
-    """The form of `data`: `alpaca` has instruction, input, output, history."""
+    format: Literal["alpaca", "sharegpt", "json", "jsonl", "csv", "tsv", "parquet", "llme_letters"] | None = None
+    """The form of `data`: `alpaca` has instruction, input, output, history; `sharegpt` has conversations; the others
+    have named columns. Of `predictions`: `llme_letters` is {subject: {index: letter}} for the task called `name`."""
+    columns: ColumnSettings = ColumnSettings()
+    """What the columns of `data` or `predictions` are called."""
+    predictions: str | dict[str, str] | None = None
+    """A file of answers that another tool has generated, or such a file for each model: no model is asked."""
     data_dir: str | None = None
     """A folder or zip that holds the task's data, instead of the hub."""
     data_files: str | dict[str, str] | None = None
     """A file, or a file for each split, instead of the hub."""
+    missing_data: Literal["error", "skip"] = "error"
+    """Whether tasks of a group that have no data in `data_dir` are an error, or are left out, which the run says."""
     num_fewshot: Annotated[int, Field(ge=0)] | None = None
     """Examples shown before each question; wins over the task's file, zero too."""
     generation_kwargs: dict[str, Any] = {}
@@ -146,9 +168,22 @@ class TaskSettings(Settings):
     """Documents of this task, over the run's `limit`."""
 
     @model_validator(mode="after")
-    def _data_has_a_format(self) -> TaskSettings:
-        if (self.data is None) != (self.format is None):
-            raise ValueError("`data` and `format` go together: give both, or neither")
+    def _one_source(self) -> TaskSettings:
+        letters = self.format == "llme_letters"
+        if self.predictions is None:
+            if (self.data is None) != (self.format is None):
+                raise ValueError("`data` and `format` go together: give both, or neither")
+            if letters:
+                raise ValueError("`format: llme_letters` is a form of `predictions`, not of `data`")
+            if self.columns.response is not None:
+                raise ValueError("`columns.response` is for `predictions`; what is right is `columns.target`")
+        elif self.data is not None:
+            raise ValueError("give `data`, which a model is asked about, or `predictions`, but not both")
+        elif self.format in ("alpaca", "sharegpt"):
+            raise ValueError(f"`predictions` have named columns or are `llme_letters`, but not `{self.format}`")
+        own = self.data is not None or self.predictions is not None
+        if self.columns != ColumnSettings() and (not own or self.format in ("alpaca", "sharegpt", "llme_letters")):
+            raise ValueError("`columns` are for data with named columns: json, jsonl, csv, tsv, parquet")
         return self
 
 
@@ -191,7 +226,7 @@ class Step1Settings(Shared):
     engine: EngineSettings = EngineSettings()
     """Who computes the answers."""
     model: ModelSettings
-    """The base model: a folder, a hub name, or a mapping."""
+    """The base model: a folder, a hub name, or a mapping. Not needed where all tasks have `predictions`."""
     adapters: list[AdapterSettings] = []
     """LoRA adapters of that base; `*` in a path matches several."""
     tasks: Annotated[list[TaskSettings], Field(min_length=1)]
@@ -222,6 +257,32 @@ class Step1Settings(Shared):
     """Generation settings for all tasks; a task's own win."""
     generation_override: dict[str, Any] = {}
     """Generation settings that win over the tasks' own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _predictions_need_no_model(cls, value: Any) -> Any:
+        tasks = value.get("tasks") if isinstance(value, dict) else None
+        listed = tasks if isinstance(tasks, list) else []
+        if listed and all(isinstance(task, dict) and "predictions" in task for task in listed):
+            return {"model": {}, **value}
+        return value
+
+    @model_validator(mode="after")
+    def _asks_or_imports(self) -> Step1Settings:
+        imported = [task.predictions is not None for task in self.tasks]
+        if any(imported) and not all(imported):
+            name = self.tasks[imported.index(False)].name
+            raise ValueError(f"`predictions` and tasks that are asked, such as {name}, cannot be in one run")
+        if any(imported) and (self.model.path or self.adapters):
+            raise ValueError("a run of `predictions` asks no model: leave out `adapters`, and of `model` all but `name`")
+        if not any(imported) and not self.model.path:
+            raise ValueError("`model.path` is missing: a local folder, or a name on the Hugging Face hub")
+        return self
+
+    @property
+    def imports(self) -> bool:
+        """Whether the answers are predictions of another tool."""
+        return self.tasks[0].predictions is not None
 
 
 class Step2Settings(Shared):
@@ -256,5 +317,5 @@ STEP_SETTINGS: dict[str, type[Shared]] = {
 NEUTRAL: frozenset[str] = frozenset({"output_dir", "memo_dir", "processes", "allow_stale", "max_attempts"})
 # The same for the engine. `attn_implementation` is none of these: kernels differ by more than the order of a sum.
 NEUTRAL_ENGINE: frozenset[str] = frozenset(
-    {"device", "device_map", "batch_tokens", "max_batch_size", "threads", "replicas", "trust_remote_code"}
+    {"device", "device_map", "batch_tokens", "max_batch_size", "threads", "replicas"}
 )

@@ -11,7 +11,7 @@ import pytest
 
 from models.hf import HfEngine
 from models.hf_score import Part
-from models.score_requests import rolling_windows
+from models.layouts import CausalLayout
 from pipeline.config import EngineSettings
 from pipeline.requests import CallFailure, NextTokenRequest, RollingRequest, ScoreRequest, ScoreResult
 from tests.tiny_models import CORPUS, Kind, make_base
@@ -170,13 +170,13 @@ def test_nothing_to_score(engine: HfEngine) -> None:
 
 def test_rolling_windows_score_each_token_once() -> None:
     ids = list(range(100, 110))
-    assert list(rolling_windows(ids, 1, 4)) == [
+    assert list(CausalLayout(4).windows(ids, 1)) == [
         Part((1, 100, 101, 102), (100, 101, 102, 103)),
         Part((103, 104, 105, 106), (104, 105, 106, 107)),
         Part((105, 106, 107, 108), (108, 109)),
     ]
-    assert list(rolling_windows(ids[:2], 1, 4)) == [Part((1, 100), (100, 101))]
-    assert list(rolling_windows([], 1, 4)) == []
+    assert list(CausalLayout(4).windows(ids[:2], 1)) == [Part((1, 100), (100, 101))]
+    assert list(CausalLayout(4).windows([], 1)) == []
 
 
 def test_rolling_sums_a_whole_text(engine: HfEngine, root: Path) -> None:
