@@ -16,6 +16,7 @@ from pipeline.fingerprint import digest
 from pipeline.lock_file import Basis, Entry, LockFile, altered, why_stale
 from pipeline.os_locks import one_configuration
 from pipeline.run_folder import STEPS, VIEWS
+from pipeline.views import first_broken_line
 from steps.context import Context
 from steps.manifest import Manifest
 from steps.units import Unit, claim
@@ -88,10 +89,13 @@ def step_basis(step: ChainedStep, unit: Unit, context: Context, allow_stale: boo
     entry = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     faults = input_faults(step, unit, context, entry)
     if faults and not (allow_stale and source.exists()):
+        broken = first_broken_line(source) if source.exists() else None
+        if broken:
+            faults = [*faults, f"line {broken} is broken"]
         allow = " (or pass --set allow_stale=true to use the file as it is)" if source.exists() else ""
         raise StaleInputError(
             f"the input of {step.name} for {unit.task.name} of {unit.model} is not ready: {'; '.join(faults)}",
-            where=str(source),
+            where=f"{source}:{broken}" if broken else str(source),
             fix=f"Run {context.command(step.before)}{allow}",
         )
     content = entry.view.sha256 if entry and entry.view and not faults else context.hashes(source)
@@ -105,11 +109,12 @@ def input_faults(step: ChainedStep, unit: Unit, context: Context, entry: Entry |
     if entry.state == "running":
         return ["interrupted before its end"]
     faults = altered(entry, step.source(unit, context), context.hashes)
-    earlier = STEPS[: STEPS.index(step.before)]
-    for name in earlier[-1:]:
-        made = LockFile(context.folder, name, unit.model).get(unit.task.name)
-        if made and made.view and entry.basis.inputs.get(VIEWS[name]) != made.view.sha256:
-            faults.append(f"made from another {VIEWS[name]} than the present one")
+    if step.before == STEPS[0]:
+        return faults
+    earlier = STEPS[STEPS.index(step.before) - 1]
+    made = LockFile(context.folder, earlier, unit.model).get(unit.task.name)
+    if made and made.view and entry.basis.inputs.get(VIEWS[earlier]) != made.view.sha256:
+        faults.append(f"made from another {VIEWS[earlier]} than the present one")
     return faults
 
 
