@@ -23,7 +23,7 @@ class Plan:
 
 FULL = Plan(
     base=Schedule(steps=1000, learning_rate=3e-3, batch_tokens=1024),
-    adapters=Schedule(steps=300, learning_rate=1e-3, batch_tokens=1024, warmup=60),
+    adapters=Schedule(steps=300, learning_rate=1.5e-3, batch_tokens=1024, warmup=60),
     save_steps=(100, 200, 300),
     embedding=Schedule(steps=300, learning_rate=2e-3),
     reward=Schedule(steps=200, learning_rate=5e-4),
