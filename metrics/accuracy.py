@@ -16,10 +16,11 @@ _CHOICE_TYPES = ("multiple_choice", "next_token")
 def acc(rows: Sequence[MetricInput]) -> list[Values]:
     """1.0 where the choice with the highest log-probability is a right one; of equal choices the first wins.
 
+    An answer that is text, as predictions of another tool are, is right where it is the text of a right choice.
     Without choices (`output_type: loglikelihood`): 1.0 where greedy decoding would have given the continuation.
     None where the target names no choice or a log-probability is NaN: nobody could have answered that.
     """
-    return [{"acc": _greedy(row) if row.choices is None else _accuracy(row, normalise=False)} for row in rows]
+    return [{"acc": _acc(row)} for row in rows]
 
 
 @register_metric("acc_norm", {"acc_norm": Output()}, output_types=_CHOICE_TYPES)
@@ -29,6 +30,15 @@ def acc_norm(rows: Sequence[MetricInput]) -> list[Values]:
     The length is of the choice as the task gives it, without the delimiter before it. An empty choice never wins.
     """
     return [{"acc_norm": _accuracy(row, normalise=True)} for row in rows]
+
+
+def _acc(row: MetricInput) -> float | None:
+    if row.choices is None:
+        return _greedy(row)
+    if not isinstance(row.response, str):
+        return _accuracy(row, normalise=False)
+    right = target_indices(row)
+    return float(any(row.response == row.choices[index] for index in right)) if right else None
 
 
 def _accuracy(row: MetricInput, *, normalise: bool) -> float | None:

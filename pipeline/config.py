@@ -274,7 +274,9 @@ class Step1Settings(Shared):
             name = self.tasks[imported.index(False)].name
             raise ValueError(f"`predictions` and tasks that are asked, such as {name}, cannot be in one run")
         if any(imported) and (self.model.path or self.adapters):
-            raise ValueError("a run of `predictions` asks no model: leave out `adapters`, and of `model` all but `name`")
+            raise ValueError(
+                "a run of `predictions` asks no model: leave out `adapters`, and of `model` all but `name`"
+            )
         if not any(imported) and not self.model.path:
             raise ValueError("`model.path` is missing: a local folder, or a name on the Hugging Face hub")
         return self

@@ -55,6 +55,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     finish_reason: str | None = None
     truncated_tokens: int = 0
     error: ErrorRecord | None = None
+    imported: bool | msgspec.UnsetType = msgspec.UNSET  # true where another tool has given the text
 
 
 class GenerationRow(Row, kw_only=True):

@@ -1,90 +1,113 @@
-"""Test sets of one's own in a known form, without any task file: Alpaca (instruction, input, output, history).
+"""Records of one's own test set into messages and a target: Alpaca, ShareGPT, and tables with named columns.
 
-Documents become messages; what the answers are scored by is the run's choice.
+One function a form, each from one record; the task around them is `own_data.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import tee
+import difflib
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.config import TaskSettings
+from pipeline.config import ColumnSettings
 from pipeline.errors import DataError
-from pipeline.fingerprint import FileHashes
 from pipeline.requests import Message
 from tasks.data_readers import Record
-from tasks.datasets import LocalData
-from tasks.definition import scoring_sections
-from tasks.documents import number_documents, selected
-from tasks.task import Example, FilterPipeline, FilterSpec, MetricSpec, PromptSettings, RequestSpec
 
-_SPLIT = "test"
-_GENERATION = {"until": [], "max_gen_toks": 512}
-_NEEDED = ("instruction", "output")
-
-
-class AlpacaTask:
-    """See `tasks.task.Task`. One user turn a document, behind its history; the target is `output`."""
-
-    version = ""
-    output_type = "generate_until"
-    repeats = 1
-    filters: Sequence[FilterPipeline] = (FilterPipeline("none", (FilterSpec("take_first"),)),)
-    metrics: Sequence[MetricSpec] = (MetricSpec("exact_match"),)
-    primary_metric: str | None = None
-    slices: Sequence[str] = ()
-    cluster: str | None = None
-    num_fewshot = 0
-
-    def __init__(self, settings: TaskSettings, where: str, file_hashes: FileHashes) -> None:
-        assert settings.data is not None
-        self.name = settings.name
-        self.generation_kwargs: Mapping[str, Any] = {**_GENERATION, **settings.generation_kwargs}
-        self._source = LocalData(None, where, files=settings.data)
-        self.limit = settings.limit
-        self._file_hashes = file_hashes
-
-    def definition(self) -> dict[str, Any]:
-        """Sections as of `HarnessTask.definition`."""
-        request = {"format": "alpaca", "generation_kwargs": dict(self.generation_kwargs)}
-        return {"request": request, **scoring_sections(self.filters, self.metrics, None)}
-
-    def locate(self) -> None:
-        """Raises DataError if the file is not there."""
-        self._source.locate(_SPLIT)
-
-    def inputs(self) -> dict[str, str]:
-        return self._source.hashes(_SPLIT, self._file_hashes)
-
-    def examples(
-        self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
-    ) -> Iterator[Example]:
-        """The documents in order. Raises DataError, with the place, for one that lacks a field."""
-        places, contents = tee(self._source.records(_SPLIT))
-        documents = number_documents(record.data for record in contents)
-        for (record, document), asked in selected(zip(places, documents, strict=True), limit, samples):
-            if asked:
-                messages, target = alpaca_messages(record, settings.system_instruction)
-                yield Example(document, messages, (RequestSpec("generate_until", messages),), target)
+Question = tuple[list[Message], Any]  # the messages, and the target
+_ROLES = {
+    "system": "system",
+    "human": "user",
+    "user": "user",
+    "observation": "user",
+    "gpt": "assistant",
+    "assistant": "assistant",
+}
+_LISTED = 30
 
 
-def alpaca_messages(record: Record, system_instruction: str | None) -> tuple[list[Message], str]:
-    """Messages and target of one record; its own `system` goes before the run's instruction."""
-    data = record.data
-    for name in _NEEDED:
-        if not isinstance(data.get(name), str):
-            raise _missing(record, name)
-    messages: list[Message] = []
-    system = _text(record, "system") or system_instruction
-    if system:
-        messages.append({"role": "system", "content": system})
-    for question, answer in _history(record):
-        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-    asked = _text(record, "input")
-    content = f"{data['instruction']}\n{asked}" if asked else data["instruction"]
-    messages.append({"role": "user", "content": content})
-    return messages, data["output"]
+def alpaca(record: Record, _columns: ColumnSettings, system_instruction: str | None) -> Question:
+    """instruction, input, output, history, system. The record's own `system` goes before the run's instruction."""
+    for name in ("instruction", "output"):
+        if not isinstance(record.data.get(name), str):
+            raise _not_alpaca(record, name)
+    messages = _opening(record, "system", system_instruction)
+    messages += _history(record, "history")
+    instruction, asked = record.data["instruction"], _text(record, "input")
+    messages.append({"role": "user", "content": f"{instruction}\n{asked}" if asked else instruction})
+    return messages, record.data["output"]
+
+
+def sharegpt(record: Record, _columns: ColumnSettings, system_instruction: str | None) -> Question:
+    """conversations [{from, value}] and system, or messages [{role, content}].
+
+    The target is the assistant's last turn, all before it is asked; where a user has the last word, it is `chosen`, as
+    in preference pairs.
+    """
+    turns = _turns(record)
+    if turns[0]["role"] == "system":
+        system, turns = turns[:1], turns[1:]
+    else:
+        system = _opening(record, "system", system_instruction)
+    if turns and turns[-1]["role"] == "assistant":
+        return [*system, *_asked(record, turns[:-1])], turns[-1]["content"]
+    chosen = record.data.get("chosen")
+    target = chosen.get("value", chosen.get("content")) if isinstance(chosen, Mapping) else chosen
+    if not isinstance(target, str):
+        fix = "Let the dialogue end with the right answer, as a turn of gpt (or assistant)."
+        raise DataError("the dialogue ends with no answer to compare with", where=record.where, fix=fix)
+    return [*system, *_asked(record, turns)], target
+
+
+def named_columns(record: Record, columns: ColumnSettings, system_instruction: str | None) -> Question:
+    """A prompt (text, or messages) and a target (text, a number, or a list of texts)."""
+    prompt = column(record, columns.prompt or "prompt", "prompt")
+    target = target_column(record, columns.target or "target")
+    messages = _opening(record, columns.system, system_instruction)
+    messages += _history(record, columns.history)
+    if isinstance(prompt, str):
+        return [*messages, {"role": "user", "content": prompt}], target
+    turns = _messages(record, prompt, "role", "content")
+    if turns[0]["role"] == "system":
+        return turns, target
+    return [*messages, *turns], target
+
+
+FORMS: dict[str, Callable[[Record, ColumnSettings, str | None], Question]] = {
+    "alpaca": alpaca,
+    "sharegpt": sharegpt,
+    **dict.fromkeys(("json", "jsonl", "csv", "tsv", "parquet"), named_columns),
+}
+
+
+def column(record: Record, name: str, setting: str) -> Any:
+    """The value of the column that `columns.<setting>` names. Raises DataError with the columns that there are."""
+    if name in record.data:
+        return record.data[name]
+    there = [str(key) for key in record.data]
+    near = difflib.get_close_matches(name, there, 1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    more = f" and {len(there) - _LISTED} more" if len(there) > _LISTED else ""
+    raise DataError(
+        f"there is no column {name!r}",
+        where=record.where,
+        fix=f"{hint}The columns are {', '.join(there[:_LISTED]) or 'none'}{more}. "
+        f"Say which one it is: columns: {{{setting}: <column>}}",
+    )
+
+
+def target_column(record: Record, name: str) -> Any:
+    """The right answer or answers of a record. Raises DataError for what is neither text nor number nor a list."""
+    target = column(record, name, "target")
+    listed = target if isinstance(target, list) else [target]
+    if not all(isinstance(one, (str, int, float)) for one in listed):
+        raise DataError(f"the column {name} must be text, and is {target!r}"[:200], where=record.where)
+    return target
+
+
+def _opening(record: Record, name: str | None, system_instruction: str | None) -> list[Message]:
+    system = (_text(record, name) if name else "") or system_instruction
+    return [{"role": "system", "content": system}] if system else []
 
 
 def _text(record: Record, name: str) -> str:
@@ -94,19 +117,50 @@ def _text(record: Record, name: str) -> str:
     return value
 
 
-def _history(record: Record) -> list[tuple[str, str]]:
-    history = record.data.get("history") or []
+def _history(record: Record, name: str | None) -> list[Message]:
+    history = (record.data.get(name) if name else None) or []
     pairs = [tuple(turn) for turn in history if isinstance(turn, list)] if isinstance(history, list) else []
     whole = len(pairs) == len(history) and all(len(pair) == 2 for pair in pairs)
     if not whole or not all(isinstance(text, str) for pair in pairs for text in pair):
-        raise DataError("the field history must be a list of [question, answer]", where=record.where)
-    return [(question, answer) for question, answer in pairs]
+        raise DataError(f"the field {name} must be a list of [question, answer]", where=record.where)
+    return [
+        message
+        for question, answer in pairs
+        for message in (Message(role="user", content=question), Message(role="assistant", content=answer))
+    ]
 
 
-def _missing(record: Record, name: str) -> DataError:
-    fields = ", ".join(map(str, record.data))
+def _turns(record: Record) -> list[Message]:
+    if "messages" in record.data and "conversations" not in record.data:
+        return _messages(record, record.data["messages"], "role", "content")
+    return _messages(record, column(record, "conversations", "conversations"), "from", "value")
+
+
+def _messages(record: Record, turns: Any, role: str, content: str) -> list[Message]:
+    """Turns in any of the usual vocabularies as messages; at least one."""
+    if not isinstance(turns, list) or not turns or not all(isinstance(turn, Mapping) for turn in turns):
+        what = f"a dialogue must be a list of {{{role}, {content}}}, and is {turns!r}"
+        raise DataError(what[:200], where=record.where)
+    found: list[Message] = []
+    for turn in turns:
+        known = _ROLES.get(str(turn.get(role)))
+        if known is None or not isinstance(turn.get(content), str):
+            what = f"a turn must have `{role}` (one of {', '.join(_ROLES)}) and the text `{content}`, and is {turn!r}"
+            raise DataError(what[:200], where=record.where)
+        found.append({"role": known, "content": turn[content]})
+    return found
+
+
+def _asked(record: Record, turns: list[Message]) -> list[Message]:
+    if not turns or turns[-1]["role"] != "user":
+        raise DataError("the dialogue asks nothing before its answer", where=record.where)
+    return turns
+
+
+def _not_alpaca(record: Record, name: str) -> DataError:
     if name in record.data:
         return DataError(f"the field {name} must be text, and is {record.data[name]!r}"[:200], where=record.where)
+    fields = ", ".join(map(str, record.data))
     return DataError(
         f"the record has no field {name!r}",
         where=record.where,

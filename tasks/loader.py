@@ -10,16 +10,17 @@ from pipeline.config import TaskSettings
 from pipeline.errors import DataError, TaskError
 from pipeline.fingerprint import FileHashes
 from tasks.datasets import open_source
-from tasks.formats import AlpacaTask
 from tasks.groups import Resolver
 from tasks.harness_task import HarnessTask
+from tasks.imported import LettersTask, PredictedTask
 from tasks.index import TaskIndex
+from tasks.own_data import OwnDataTask
 from tasks.task import Group, TaskSet
 from tasks.task_config import read_config
 from tasks.task_file import TaskFile, shown
 
 _LISTED = 10
-LoadedTask = HarnessTask | AlpacaTask
+LoadedTask = HarnessTask | OwnDataTask
 
 
 def load_tasks(
@@ -34,18 +35,20 @@ def load_tasks(
     """The tasks and groups of a run, in the order of its entries; `where` gives an entry's place in the run's file.
 
     A task that several entries name alike stands once. `find_data=False` is for steps that read no data: theirs may
-    have moved since. Raises TaskError, ConfigError or DataError: unknown names,
+    have moved since, and nothing is left out for want of it. Raises TaskError, ConfigError or DataError: unknown names,
     faults of task files, code that is not trusted, local data that are not there.
     """
     index = TaskIndex(include_path)
     resolver = Resolver(index)
     tasks: dict[str, tuple[LoadedTask, TaskSettings]] = {}
     groups: dict[str, Group] = {}
+    skipped: dict[str, tuple[str, ...]] = {}
     for number, entry in enumerate(entries):
         place = where(number) if where else f"step1.tasks[{number}]"
         loaded, found = _load_entry(entry, place, index, resolver, trust_task_code, file_hashes)
         if find_data:
-            _check_data(loaded, entry, place)
+            missing = _without_data(loaded, entry, place)
+            skipped |= {entry.name: tuple(missing)} if missing else {}
         for task in loaded:
             known = tasks.get(task.name)
             if known is None:
@@ -53,7 +56,8 @@ def load_tasks(
             elif not _same_question(known, (task, entry)):
                 raise TaskError(f"the task {task.name} is asked for twice, with different settings", where=place)
         groups |= found
-    return TaskSet(tuple(task for task, _ in tasks.values()), tuple(groups.values()))
+    found_tasks = TaskSet(tuple(task for task, _ in tasks.values()), tuple(groups.values()), skipped)
+    return found_tasks.without({name for names in skipped.values() for name in names})
 
 
 def _same_question(one: tuple[LoadedTask, TaskSettings], two: tuple[LoadedTask, TaskSettings]) -> bool:
@@ -72,18 +76,30 @@ def _load_entry(
 ) -> tuple[list[LoadedTask], dict[str, Group]]:
     loaded: list[LoadedTask] = []
     groups: dict[str, Group] = {}
-    if entry.format is not None:
+    if entry.data is not None or (entry.predictions is not None and entry.format != "llme_letters"):
         known = index.find(entry.name, where)
         if known is not None:
             fix = f"Give your data another name; {shown(known.path)} defines that one."
             raise TaskError(f"{entry.name} is the name of a {known.kind}", where=where, fix=fix)
-        loaded.append(AlpacaTask(entry, where, file_hashes))
+        loaded.append(_own_task(entry, where, file_hashes))
     else:
         resolved = resolver.resolve(entry.name, where)
         groups = resolved.groups
         files = resolved.files.values()
         loaded += [_harness_task(file, entry, where, trust_task_code, file_hashes) for file in files]
     return loaded, groups
+
+
+def _own_task(entry: TaskSettings, where: str, file_hashes: FileHashes) -> OwnDataTask:
+    if entry.data is not None:
+        return OwnDataTask(entry, entry.data, where, file_hashes)
+    return PredictedTask(entry, predictions_file(entry), where, file_hashes)
+
+
+def predictions_file(entry: TaskSettings) -> str:
+    """The entry's predictions; of those of several models the first's, which have the same task."""
+    assert entry.predictions
+    return entry.predictions if isinstance(entry.predictions, str) else next(iter(entry.predictions.values()))
 
 
 def _harness_task(
@@ -101,7 +117,17 @@ def _harness_task(
         task_folder=file.path.parent,
         where=where if local else file.where("dataset_path"),
     )
-    return HarnessTask(config, source, trusted=trust_task_code, file_hashes=file_hashes, limit=entry.limit)
+    if entry.predictions is None:
+        return HarnessTask(config, source, trusted=trust_task_code, file_hashes=file_hashes, limit=entry.limit)
+    return LettersTask(
+        config,
+        source,
+        trusted=trust_task_code,
+        file_hashes=file_hashes,
+        limit=entry.limit,
+        letters=Path(predictions_file(entry)).expanduser(),
+        where=where,
+    )
 
 
 def _entry_overrides(file: TaskFile, entry: TaskSettings) -> dict[str, Any]:
@@ -113,22 +139,22 @@ def _entry_overrides(file: TaskFile, entry: TaskSettings) -> dict[str, Any]:
     return overrides
 
 
-def _check_data(tasks: Sequence[LoadedTask], entry: TaskSettings, where: str) -> None:
-    """Say at once, and for all tasks together, whose local data are not there."""
+def _without_data(tasks: Sequence[LoadedTask], entry: TaskSettings, where: str) -> list[str]:
+    """The tasks whose local data are not there, where the entry allows that; an error for all together, where not."""
     missing: list[tuple[str, DataError]] = []
     for task in tasks:
         try:
             task.locate()
         except DataError as error:
             missing.append((task.name, error))
-    if not missing:
-        return
+    names = [name for name, _ in missing]
+    if not missing or (entry.missing_data == "skip" and len(names) < len(tasks)):
+        return names
     if len(tasks) == 1 or entry.data_dir is None or not Path(entry.data_dir).exists():
         raise missing[0][1]
-    names = [name for name, _ in missing]
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     there = [task.name for task in tasks if task.name not in names]
-    fix = f"Add the files, or name the tasks that there are: {', '.join(there)}."
+    fix = f"Add the files, or run those that there are by `missing_data: skip`: {', '.join(there)}."
     if not there:
         fix = f"For the first: {missing[0][1].what}. {missing[0][1].fix}"
     raise DataError(

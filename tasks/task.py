@@ -5,8 +5,8 @@ Struct definitions alone. Reading YAML is `tasks/loader.py`; a task knows no mod
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from pipeline.requests import CandidateRule, Prompt, RequestType
@@ -40,6 +40,7 @@ class Example:
     requests: tuple[RequestSpec, ...]
     target: Any
     choices: list[str] | None = None
+    answer: str | None = None  # in a run of predictions: what another tool has generated; None where it has nothing
 
 
 @dataclass(frozen=True)
@@ -131,3 +132,18 @@ class TaskSet:
 
     tasks: tuple[Task, ...]
     groups: tuple[Group, ...]
+    skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by entry: tasks left out for want of data
+
+    def without(self, names: Collection[str], skipped: Mapping[str, tuple[str, ...]] | None = None) -> TaskSet:
+        """The same without some tasks, and without groups of which nothing is left; `skipped` replaces what it was."""
+        tasks = tuple(task for task in self.tasks if task.name not in names)
+        groups = {group.name: group for group in self.groups}
+        gone = set(names)
+        while empty := [name for name, group in groups.items() if gone.issuperset(group.members)]:
+            gone.update(empty)
+            groups = {name: group for name, group in groups.items() if name not in gone}
+        kept = tuple(
+            replace(group, members=tuple(member for member in group.members if member not in gone))
+            for group in groups.values()
+        )
+        return TaskSet(tasks, kept, self.skipped if skipped is None else skipped)

@@ -156,7 +156,7 @@ def test_a_folder_with_some_paradigms_of_a_group_says_which_lack(tmp_path: Path)
         load_tasks([TaskSettings(name="blimp", data_dir=str(tmp_path))], [], False, FileHashes())
     message = str(caught.value)
     assert "has no data for 66 of the 67 tasks of blimp: blimp_adjunct_island," in message
-    assert "name the tasks that there are: blimp_causative." in message
+    assert "run those that there are by `missing_data: skip`: blimp_causative." in message
 
 
 def test_an_include_path_that_is_not_there() -> None:

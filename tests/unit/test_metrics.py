@@ -90,9 +90,15 @@ def test_accuracy_without_choices_is_the_greedy_flag():
     assert value("acc", scores(-1.0), "text") == 0.0
 
 
+def test_accuracy_of_a_text_that_is_a_choice():
+    assert [value("acc", text, 1, ["A", "B"]) for text in ("A", "B", "b", "")] == [0.0, 1.0, 0.0, 0.0]
+    assert value("acc", "B", [0, 1], ["A", "B"]) == 1.0
+    assert value("acc", "A", 5, ["A", "B"]) is None
+
+
 def test_accuracy_of_texts_or_of_too_few_scores_is_an_error():
     with pytest.raises(MetricError, match="log-probabilities of continuations"):
-        value("acc", "a text", 0, ["a"])
+        value("acc_norm", "a", 0, ["a"])
     with pytest.raises(MetricError, match="each of 2 choices and got 1"):
         value("acc", scores(-1.0), 0, ["a", "b"])
 

@@ -1,0 +1,181 @@
+"""Step 1 of a run of predictions: what another tool has generated becomes step 1's views; no model is asked."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.config import Step1Settings
+from pipeline.console import say
+from pipeline.errors import DataError, InputError
+from pipeline.fingerprint import FileHashes, digest
+from pipeline.lock_file import Basis, Entry, LockFile, why_stale
+from pipeline.os_locks import one_configuration
+from pipeline.rows import ErrorRecord, GenerationRow, RequestRecord, encode_row, to_plain
+from pipeline.views import ViewSummary, ViewWriter
+from steps.chained import now
+from steps.context import Context
+from steps.manifest import Manifest, ModelRecord, make_manifest, write_manifest
+from steps.step1_plan import Where, run_tasks
+from steps.step1_rows import prompt_hash
+from steps.units import Unit, claim
+from tasks.task import Example, PromptSettings, Task, TaskSet
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """Whose predictions there are, and for each model the tasks with its answers."""
+
+    settings: Step1Settings
+    by_model: Mapping[str, TaskSet]
+
+    @property
+    def tasks(self) -> TaskSet:
+        """The run's tasks, which are the same for all models but for the answers."""
+        return next(iter(self.by_model.values()))
+
+    @property
+    def units(self) -> list[Unit]:
+        """Every model on every task; task by task, so that models can be compared early."""
+        every = [[Unit(model, task) for task in tasks.tasks] for model, tasks in self.by_model.items()]
+        return [unit for units in zip(*every, strict=True) for unit in units]
+
+    def manifest(self) -> Manifest:
+        return make_manifest(self.settings, [ModelRecord(name=name, path="") for name in self.by_model], self.tasks)
+
+    def configuration(self) -> dict[str, Any]:
+        """What all processes that share this run must agree on."""
+        return {f"{unit.model}~{unit.task.name}": self.basis(unit) for unit in self.units}
+
+    def basis(self, unit: Unit) -> Basis:
+        """What the unit's view follows from: the files, predictions among them, and how they are read."""
+        settings = self.settings
+        return Basis(
+            version=VERSION,
+            inputs=unit.task.inputs(),
+            settings={
+                "task": to_plain(unit.task.definition()["request"], f"the definition of {unit.task.name}"),
+                "prompt": to_plain(vars(_prompts(settings)), "the prompt settings"),
+                "limit": unit.task.limit,
+                "samples": _samples(settings, unit.task),
+            },
+        )
+
+
+def import_plan(settings: Step1Settings, hashes: FileHashes, where: Where) -> ImportPlan:
+    """The plan of a run of predictions. Raises InputError for files, tasks or settings that cannot be used."""
+    found: dict[str, TaskSet] = {}
+    for model in _models(settings, where):
+        entries = [
+            entry.model_copy(update={"predictions": entry.predictions[model]})
+            if isinstance(entry.predictions, Mapping)
+            else entry
+            for entry in settings.tasks
+        ]
+        found[model] = run_tasks(settings.model_copy(update={"tasks": entries}), hashes, where)[1]
+    skipped = {entry: names for tasks in found.values() for entry, names in tasks.skipped.items()}
+    gone = {name for tasks in found.values() for names in tasks.skipped.values() for name in names}
+    if gone:
+        found = {model: tasks.without(gone, skipped) for model, tasks in found.items()}
+    return ImportPlan(settings, found)
+
+
+def _models(settings: Step1Settings, where: Where) -> list[str]:
+    """The models whose predictions there are; the same for each task."""
+    named = [
+        list(entry.predictions) if isinstance(entry.predictions, Mapping) else [settings.model.name]
+        for entry in settings.tasks
+    ]
+    for number, names in enumerate(named):
+        if set(names) != set(named[0]):
+            what = f"these are predictions of {', '.join(names)}, and the first task's are of {', '.join(named[0])}"
+            fix = "Give each task predictions of the same models: predictions: {<model>: <file>, …}"
+            raise InputError(what, where=where("tasks", number), fix=fix)
+    return named[0]
+
+
+def import_predictions(plan: ImportPlan, context: Context) -> int:
+    """Bring the views of step 1 up to date; the number of error rows in them. Raises EvaluationError."""
+    with one_configuration(context.folder.os_lock("step1"), digest(plan.configuration()), context.about()):
+        write_manifest(context.folder, plan.manifest())
+        claimed = claim(context.folder, "step1", plan.units, lambda unit: import_reasons(plan, unit, context))
+        with closing(claimed) as units:
+            for unit in units:
+                _import_unit(unit, plan, context)
+    entries = [LockFile(context.folder, "step1", unit.model).get(unit.task.name) for unit in plan.units]
+    errors = sum(entry.counts.get("errors", 0) for entry in entries if entry)
+    say(f"step1: {len(entries)} views of predictions up to date" + (f", {errors} error rows" if errors else ""))
+    return errors
+
+
+def import_reasons(plan: ImportPlan, unit: Unit, context: Context) -> list[str]:
+    """Why the unit's view is not what the plan gives; none where it is fresh."""
+    entry = LockFile(context.folder, "step1", unit.model).get(unit.task.name)
+    view = context.folder.view("step1", unit.model, unit.task.name)
+    return why_stale(entry, plan.basis(unit), view, context.hashes)
+
+
+def _import_unit(unit: Unit, plan: ImportPlan, context: Context) -> None:
+    began = time.monotonic()
+    lock = LockFile(context.folder, "step1", unit.model)
+    entry = Entry(state="running", basis=plan.basis(unit), run=dict(context.record), started=now())
+    lock.put(unit.task.name, entry)
+    entry.view, counts = _write(unit, plan.settings, context)
+    entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
+    entry.counts = dict(counts)
+    lock.put(unit.task.name, entry)
+
+
+def _write(unit: Unit, settings: Step1Settings, context: Context) -> tuple[ViewSummary, Counter[str]]:
+    counts: Counter[str] = Counter()
+    with ViewWriter(context.folder.view("step1", unit.model, unit.task.name)) as writer:
+        for row in _rows(unit, settings):
+            writer.write(encode_row(row))
+            counts.update(rows=1, errors=row.status == "error")
+        if not counts["rows"]:
+            raise DataError(f"the predictions of {unit.model} for {unit.task.name} hold no answer at all")
+        return writer.commit(), counts
+
+
+def _rows(unit: Unit, settings: Step1Settings) -> Iterator[GenerationRow]:
+    task = unit.task
+    for example in task.examples(_prompts(settings), task.limit, _samples(settings, task)):
+        yield _row(unit, example)
+
+
+def _row(unit: Unit, example: Example) -> GenerationRow:
+    """The row of one document; an error row where the other tool has no answer to it: that is missing, not wrong."""
+    error = None
+    if example.answer is None:
+        error = ErrorRecord(type="NotAnswered", message="the predictions hold no answer to this document")
+    spec = example.requests[0]
+    place = f"document {example.document.index} of {unit.task.name}"
+    return GenerationRow(
+        model=unit.model,
+        task=unit.task.name,
+        doc_id=example.document.doc_id,
+        index=example.document.index,
+        status="error" if error else "ok",
+        error=error,
+        document=to_plain(example.document.data, f"a field of {place}"),
+        prompt=example.prompt,
+        prompt_hash=prompt_hash(example),
+        target=to_plain(example.target, f"the target of {place}"),
+        choices=example.choices,
+        requests=[RequestRecord(type=spec.type, text=example.answer, error=error, imported=True)],
+    )
+
+
+def _prompts(settings: Step1Settings) -> PromptSettings:
+    return PromptSettings(fewshot_seed=settings.fewshot_seed, system_instruction=settings.system_instruction)
+
+
+def _samples(settings: Step1Settings, task: Task) -> list[int] | None:
+    """The chosen documents of the task; None for all within its limit."""
+    return (settings.samples or {}).get(task.name)
