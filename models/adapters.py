@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.identity import adapter_config, adapter_weights, tokenizer_fingerprint
-from models.properties import Architecture, model_config
+from models.properties import Architecture, model_config, resolve_architecture
 from pipeline.errors import AdapterError
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -25,10 +25,13 @@ _PREFIX = "base_model.model."
 _TASK_TYPES: Mapping[Architecture, str] = {"causal": "CAUSAL_LM", "seq2seq": "SEQ_2_SEQ_LM"}
 
 
-def check_adapter(folder: Path, base_folder: Path, architecture: Architecture = "causal") -> None:
-    """Check what the files tell. Raises AdapterError for an adapter that is no LoRA or does not fit the base."""
+def check_adapter(folder: Path, base_folder: Path, architecture: Architecture | None = None) -> None:
+    """Check what the files tell; `architecture` is by default what the base's config says.
+
+    Raises AdapterError for an adapter that is no LoRA or does not fit the base.
+    """
     config = adapter_config(folder)
-    _check_kind(folder, config, architecture)
+    _check_kind(folder, config, architecture or resolve_architecture("auto", model_config(base_folder)))
     weights = adapter_weights(folder)
     if weights.suffix != ".safetensors" or "quantization_config" in model_config(base_folder):
         return  # shapes stand in no header, or are not those of the layers; they are checked after loading

@@ -21,7 +21,7 @@ from models.hf_score import Question, out_of_memory, score
 from models.hf_seq2seq import Seq2seqForward
 from models.identity import ModelIdentity, adapter_identity, model_identity
 from models.layouts import CausalLayout, Layout, Seq2seqLayout
-from models.packages import check_packages
+from models.packages import deciding_packages
 from models.properties import decoder_start_id, end_ids, model_config, resolve_architecture, resolve_max_length
 from models.score_requests import loglikelihood_questions, next_token_questions, rolling_questions, too_long
 from models.stopping import StopCondition
@@ -42,7 +42,6 @@ from pipeline.requests import (
 )
 
 _WINDOW = 4096  # requests that are sorted by length together
-_PACKAGES = ("torch", "transformers", "tokenizers", "peft")
 _R = TypeVar("_R", bound=Request)
 _Ask = Callable[[Sequence[_R], Sequence[Text], PromptEncoder, Layout], Iterator[Question | CallFailure]]
 
@@ -70,7 +69,6 @@ class HfEngine:
         delta: Path | None = None,
     ) -> None:
         config = model_config(folder)
-        check_packages(settings, config)
         self._folder = folder
         self._settings = settings
         self._adapters = tuple(adapters)
@@ -83,7 +81,7 @@ class HfEngine:
         self._forwards: dict[str | None, Forward] = {}
         self._stops: dict[tuple[str | None, tuple[str, ...]], StopCondition] = {}
         self._threads_before: int | None = None
-        self.versions = package_versions(_PACKAGES)
+        self.versions = package_versions(deciding_packages(settings, config))
         self.max_length = resolve_max_length(settings.max_length, config)
         self._architecture = resolve_architecture(settings.architecture, config)
         self._layout: Layout

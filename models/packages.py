@@ -1,4 +1,4 @@
-"""Optional packages that an engine's settings need, asked for by name before anything is loaded."""
+"""The packages that an engine's settings need: asked for by name before anything is loaded, and named in lock files."""
 
 from __future__ import annotations
 
@@ -34,6 +34,19 @@ def check_packages(settings: EngineSettings, config: Mapping[str, Any]) -> None:
         _require("accelerate", "device_map")
     if (settings.attn_implementation or "").startswith("flash_attention") and not _installed("kernels"):
         _require("flash_attn", f"attn_implementation: {settings.attn_implementation}", "flash-attn")
+    for method, asker in _methods(settings, config).items():
+        for module, package in _QUANTIZATION.get(method, {}).items():
+            _require(module, asker, package)
+
+
+def deciding_packages(settings: EngineSettings, config: Mapping[str, Any]) -> list[str]:
+    """The packages whose versions decide the numbers, as they are called where one installs them."""
+    named = [package for method in _methods(settings, config) for package in _QUANTIZATION.get(method, {}).values()]
+    return ["torch", "transformers", "tokenizers", "peft", *(one.partition("[")[0] for one in named)]
+
+
+def _methods(settings: EngineSettings, config: Mapping[str, Any]) -> dict[str, str]:
+    """The quantization methods in use, each with what asks for it."""
     methods = {}
     if settings.quantization is not None:
         methods[settings.quantization.method] = f"quantization by {settings.quantization.method}"
@@ -41,9 +54,7 @@ def check_packages(settings: EngineSettings, config: Mapping[str, Any]) -> None:
     if isinstance(saved, Mapping):
         method = str(saved.get("quant_method"))
         methods[method] = f"the model, which is saved quantized by {method},"
-    for method, asker in methods.items():
-        for module, package in _QUANTIZATION.get(method, {}).items():
-            _require(module, asker, package)
+    return methods
 
 
 def _require(module: str, asker: str, package: str = "") -> None:

@@ -58,6 +58,9 @@ class FileHashes:
             self._connection.execute("CREATE TABLE IF NOT EXISTS files (stat TEXT PRIMARY KEY, sha256 TEXT NOT NULL)")
             self._known = dict(self._connection.execute("SELECT stat, sha256 FROM files"))
 
+    def __getstate__(self) -> dict[str, Any]:  # a worker process knows what is known here, and remembers by itself
+        return {"_known": dict(self._known), "_connection": None}
+
     def __call__(self, path: Path) -> str:
         """The hash of `path`. Raises OSError where it cannot be read."""
         stat = path.stat()

@@ -1,4 +1,4 @@
-"""Small causal models, tokenizers and LoRA adapters made on the spot, for every test that needs a real model.
+"""Small models, tokenizers and LoRA adapters made on the spot, for every test that needs a real model.
 
 Weights are random but wide enough that the best token stands clear of the second: greedy texts do not depend on the
 order of floating-point sums. Nothing is downloaded.
@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["llama", "gpt2", "qwen2"]
+Kind = Literal["llama", "gpt2", "qwen2", "t5"]
 
 CORPUS = (
     "The quick brown fox jumps over the lazy dog. She sells sea shells by the sea shore.",
@@ -33,11 +33,17 @@ _TARGETS = {
     "llama": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
     "qwen2": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
     "gpt2": ["c_attn", "c_proj", "c_fc"],
+    "t5": ["q", "k", "v", "o", "wi", "wo"],
 }
 
 
-def make_tokenizer(folder: Path, *, chat_template: bool = True, adds_bos: bool = True, vocab_size: int = 800) -> Path:
-    """Write a byte-level BPE tokenizer into `folder`: any text encodes. `adds_bos`: encoding puts `<s>` first."""
+def make_tokenizer(
+    folder: Path, *, chat_template: bool = True, adds_bos: bool = True, adds_eos: bool = False, vocab_size: int = 800
+) -> Path:
+    """Write a byte-level BPE tokenizer into `folder`: any text encodes.
+
+    `adds_bos`: encoding puts `<s>` first. `adds_eos`: it puts `</s>` last and there is no BOS, as with T5.
+    """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -51,12 +57,20 @@ def make_tokenizer(folder: Path, *, chat_template: bool = True, adds_bos: bool =
         show_progress=False,
     )
     inner.train_from_iterator(CORPUS, trainer)
-    if adds_bos:
+    if adds_eos:
+        inner.post_processor = processors.TemplateProcessing(
+            single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", inner.token_to_id("</s>"))]
+        )
+    elif adds_bos:
         inner.post_processor = processors.TemplateProcessing(
             single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", inner.token_to_id("<s>"))]
         )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="<pad>", clean_up_tokenization_spaces=False
+        tokenizer_object=inner,
+        bos_token=None if adds_eos else "<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        clean_up_tokenization_spaces=False,
     )
     if chat_template:
         tokenizer.chat_template = CHAT_TEMPLATE
@@ -78,26 +92,28 @@ def make_base(
     max_position_embeddings: int = 2048,
     vocab_size: int = 800,
 ) -> Path:
-    """Write a random causal model with its tokenizer into `folder` and give the folder back."""
+    """Write a random model with its tokenizer into `folder` and give the folder back."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    make_tokenizer(folder, chat_template=chat_template, adds_bos=adds_bos, vocab_size=vocab_size)
+    seq2seq = kind == "t5"
+    make_tokenizer(folder, chat_template=chat_template, adds_bos=adds_bos, adds_eos=seq2seq, vocab_size=vocab_size)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     config = _config(kind, len(tokenizer), hidden, layers, max_position_embeddings, tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(config)
+        model = (AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM).from_config(config)
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1 and "norm" not in name:
                 torch.nn.init.normal_(parameter, std=0.25)
     model.to(getattr(torch, dtype)).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(folder).save_pretrained(folder)  # as the architecture's own class writes it
+    if not seq2seq:  # whose own class would want a SentencePiece model
+        AutoTokenizer.from_pretrained(folder).save_pretrained(folder)  # as the architecture's own class writes it
     return folder
 
 
 def _config(kind: Kind, vocab_size: int, hidden: int, layers: int, positions: int, tokenizer: Any) -> Any:
-    from transformers import GPT2Config, LlamaConfig, Qwen2Config
+    from transformers import GPT2Config, LlamaConfig, Qwen2Config, T5Config
 
     ids = {
         "bos_token_id": tokenizer.bos_token_id,
@@ -107,6 +123,19 @@ def _config(kind: Kind, vocab_size: int, hidden: int, layers: int, positions: in
     }
     if kind == "gpt2":
         return GPT2Config(vocab_size=vocab_size, n_embd=hidden, n_layer=layers, n_head=4, n_positions=positions, **ids)
+    if kind == "t5":
+        return T5Config(
+            vocab_size=vocab_size,
+            d_model=hidden,
+            d_kv=hidden // 4,
+            d_ff=2 * hidden,
+            num_layers=layers,
+            num_decoder_layers=layers + 1,
+            num_heads=4,
+            n_positions=positions,
+            decoder_start_token_id=tokenizer.pad_token_id,
+            **ids,
+        )
     return {"llama": LlamaConfig, "qwen2": Qwen2Config}[kind](
         vocab_size=vocab_size,
         hidden_size=hidden,
@@ -138,14 +167,15 @@ def make_adapter(
     """
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(base_folder)
-    kind = model.config.model_type
+    kind = AutoConfig.from_pretrained(base_folder).model_type
+    task = "SEQ_2_SEQ_LM" if kind == "t5" else "CAUSAL_LM"
+    model = (AutoModelForSeq2SeqLM if kind == "t5" else AutoModelForCausalLM).from_pretrained(base_folder)
     settings = {"target_modules": _TARGETS[kind], "lora_alpha": 2 * rank, "fan_in_fan_out": kind == "gpt2", **lora}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        adapted = get_peft_model(model, LoraConfig(r=rank, task_type="CAUSAL_LM", **settings))
+        adapted = get_peft_model(model, LoraConfig(r=rank, task_type=task, **settings))
         for name, parameter in adapted.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(parameter, std=scale)
