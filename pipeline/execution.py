@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -84,12 +85,21 @@ class Workers:
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("forkserver")  # a fork of this process could inherit held locks
-            self._pool = ProcessPoolExecutor(self.processes, mp_context=context, initializer=_leave_signals_to_driver)
+            self._pool = ProcessPoolExecutor(self.processes, mp_context=context, initializer=_follow_driver)
         return self._pool
 
 
-def _leave_signals_to_driver() -> None:
+def _follow_driver() -> None:
+    """In a worker: leave Ctrl-C to the driver, and end when it ends, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_driver, name="driver", daemon=True).start()
+
+
+def _end_with_driver() -> None:
+    driver = multiprocessing.parent_process()
+    assert driver is not None
+    driver.join()
+    os._exit(1)
 
 
 _built: dict[tuple[str, str], Callable[[Chunk], Any]] = {}
