@@ -80,20 +80,18 @@ FORMS: dict[str, Callable[[Record, ColumnSettings, str | None], Question]] = {
 }
 
 
-def column(record: Record, name: str, setting: str) -> Any:
-    """The value of the column that `columns.<setting>` names. Raises DataError with the columns that there are."""
+def column(record: Record, name: str, setting: str | None = None) -> Any:
+    """The value of a column; `columns.<setting>` may name another. Raises DataError with the columns that there are."""
     if name in record.data:
         return record.data[name]
     there = [str(key) for key in record.data]
     near = difflib.get_close_matches(name, there, 1)
     hint = f"Did you mean {near[0]}? " if near else ""
     more = f" and {len(there) - _LISTED} more" if len(there) > _LISTED else ""
-    raise DataError(
-        f"there is no column {name!r}",
-        where=record.where,
-        fix=f"{hint}The columns are {', '.join(there[:_LISTED]) or 'none'}{more}. "
-        f"Say which one it is: columns: {{{setting}: <column>}}",
-    )
+    fix = f"{hint}The columns are {', '.join(there[:_LISTED]) or 'none'}{more}."
+    if setting is not None:
+        fix += f" Say which one it is: columns: {{{setting}: <column>}}"
+    raise DataError(f"there is no column {name!r}", where=record.where, fix=fix)
 
 
 def target_column(record: Record, name: str) -> Any:
@@ -133,7 +131,7 @@ def _history(record: Record, name: str | None) -> list[Message]:
 def _turns(record: Record) -> list[Message]:
     if "messages" in record.data and "conversations" not in record.data:
         return _messages(record, record.data["messages"], "role", "content")
-    return _messages(record, column(record, "conversations", "conversations"), "from", "value")
+    return _messages(record, column(record, "conversations"), "from", "value")
 
 
 def _messages(record: Record, turns: Any, role: str, content: str) -> list[Message]:
