@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed or ended with error rows, 2 wrong input, 130 or 143
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shlex
 import sys
@@ -155,9 +156,12 @@ def _tasks_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _days(text: str) -> float:
-    days = float(text)
-    if not days >= 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number of days")
+    try:
+        days = float(text)
+    except ValueError:
+        days = math.nan
+    if not 0 <= days < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days")
     return days
 
 

@@ -9,6 +9,15 @@ from pipeline.errors import ModelError
 from pipeline.requests import Message
 
 
+def missing_template(where: str = "") -> ModelError:
+    """The error of a model that is asked in messages and has no chat template."""
+    return ModelError(
+        "the prompts are chat messages, and the model's tokenizer has no chat template",
+        where=where,
+        fix="Name a Jinja file as step1.chat_template, or leave apply_chat_template out for tasks of plain text.",
+    )
+
+
 def render_chat(tokenizer: Any, messages: Sequence[Message], template: str | None = None) -> str:
     """The dialogue as text, ready to be continued. `template` takes the place of the tokenizer's own.
 
@@ -19,10 +28,7 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], template: str | Non
     from jinja2 import TemplateError
 
     if template is None and not tokenizer.chat_template:
-        raise ModelError(
-            "the prompts are chat messages, and the model's tokenizer has no chat template",
-            fix="Name a Jinja file with chat_template: in step1, or set apply_chat_template: false for text prompts.",
-        )
+        raise missing_template()
     prefill = bool(messages) and messages[-1]["role"] == "assistant"
     try:
         rendered = tokenizer.apply_chat_template(

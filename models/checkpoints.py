@@ -5,13 +5,14 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from models.identity import read_json
+from models.locate import nearest_folder
 from pipeline.config import AdapterSettings
-from pipeline.errors import InputError, ModelError
+from pipeline.errors import InputError, ModelError, blamed_on
 from pipeline.fingerprint import text_digest
 
 _LONGEST_NAME = 100
@@ -27,19 +28,26 @@ class NamedAdapter(NamedTuple):
     settings: AdapterSettings
 
 
-def expand_adapters(adapters: Sequence[AdapterSettings], base_name: str = "base") -> list[NamedAdapter]:
+def expand_adapters(
+    adapters: Sequence[AdapterSettings], base_name: str = "base", where: Callable[[int], str] = lambda number: ""
+) -> list[NamedAdapter]:
     """The adapters of a run in the order of their patterns, each pattern's sorted by training step as a number.
+
+    `where` gives the place of an entry in the run's file, for messages.
 
     Raises InputError for a pattern that matches nothing, a folder that does not exist, and two models of one name
     (names that differ in case alone would be one folder on some file systems).
     """
-    found = [named for settings in adapters for named in _expand(settings)]
+    found: list[NamedAdapter] = []
     owners: dict[str, Path | None] = {safe_name(base_name).casefold(): None}
-    for named in found:
-        key = named.name.casefold()
-        if key in owners:
-            raise _collision(named, owners[key])
-        owners[key] = named.path
+    for number, settings in enumerate(adapters):
+        with blamed_on(where(number)):
+            for named in _expand(settings):
+                key = named.name.casefold()
+                if key in owners:
+                    raise _collision(named, owners[key])
+                owners[key] = named.path
+                found.append(named)
     return found
 
 
@@ -67,9 +75,7 @@ def _expand(settings: AdapterSettings) -> list[NamedAdapter]:
     else:
         folders = [Path(pattern)]
         if not folders[0].is_dir():
-            raise InputError(
-                f"there is no adapter folder {settings.path}", fix="Correct the path; `*` matches several folders."
-            )
+            raise InputError(f"there is no adapter folder {settings.path}", fix=nearest_folder(folders[0]))
     named = [
         NamedAdapter(safe_name(settings.name or default_name(folder)), folder, training_step(folder), settings)
         for folder in folders

@@ -30,7 +30,7 @@ def model_folder(path: str, revision: str | None = None, *, download: bool = Tru
     if folder.exists():
         raise ModelError("the model is a file, not a folder", where=path, fix="Name the folder that holds config.json.")
     if not is_hub_name(path):
-        raise ModelError("there is no such model folder", where=path, fix=_nearest(folder))
+        raise ModelError("there is no such model folder", where=path, fix=nearest_folder(folder))
     return _snapshot(path, revision, download)
 
 
@@ -42,8 +42,8 @@ def hub_commit(folder: Path) -> str | None:
     return None
 
 
-def _nearest(folder: Path) -> str:
-    """A sentence that names the folder that was probably meant."""
+def nearest_folder(folder: Path) -> str:
+    """A sentence that names the folder that was probably meant instead of `folder`, which is not there."""
     parent = folder.parent
     while not parent.is_dir() and parent != parent.parent:
         folder, parent = parent, parent.parent
@@ -51,7 +51,7 @@ def _nearest(folder: Path) -> str:
     near = difflib.get_close_matches(folder.name, names, 1)
     if near:
         return f"Did you mean {parent / near[0]}?"
-    return f"{parent} has no folder {folder.name}."
+    return f"There is no folder {folder.name} in {parent.resolve() if parent == Path() else parent}."
 
 
 def _snapshot(name: str, revision: str | None, download: bool) -> Path:
@@ -65,9 +65,9 @@ def _snapshot(name: str, revision: str | None, download: bool) -> Path:
     except (LocalEntryNotFoundError, HFValidationError) as error:
         asked = "which could not be reached" if online else "which was not asked"
         raise ModelError(
-            f"{name!r} is no folder here, and not in the local cache of the hub, {asked}",
+            f"this is no folder here, nor is it in the local cache of the hub, {asked}",
             where=name,
-            fix=f"{_nearest(Path(name))} Or fetch it where there is a network: hf download {name}",
+            fix=f"{nearest_folder(Path(name))} Or fetch it where there is a network: hf download {name}",
         ) from error
     except HfHubHTTPError as error:
         raise ModelError(
@@ -91,7 +91,7 @@ def _fetched(name: str, revision: str | None, online: bool) -> Path:
 
 
 def _access(name: str) -> str:
-    return f"{_nearest(Path(name))} A gated or private model needs HF_TOKEN in the environment."
+    return f"{nearest_folder(Path(name))} A gated or private model needs HF_TOKEN in the environment."
 
 
 def is_hub_name(path: str) -> bool:

@@ -5,7 +5,8 @@ Exit codes: 2 when the user's input is wrong, 1 when the work failed. Nothing he
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -59,6 +60,36 @@ class ConfigError(InputError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@contextmanager
+def blamed_on(setting: str) -> Iterator[None]:
+    """Put the place of the setting that led to an InputError before the error's own: `run.yaml:6: models/x: …`."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except InputError as error:
+        if setting and not error.where.startswith(setting):
+            error.where = f"{setting}: {error.where}" if error.where else setting
+        raise
+
+
+@contextmanager
+def gathered(faults: list[InputError]) -> Iterator[None]:
+    """Put an InputError into `faults` instead of raising it, so that others are found in the same run."""
+    try:
+        yield
+    except InputError as error:
+        faults.append(error)
+
+
+def raise_all(faults: Sequence[InputError]) -> None:
+    """Raise what was gathered, as one error where there are several; nothing where there are none."""
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise InputError("\n".join(dict.fromkeys(map(str, faults))))
 
 
 class TaskError(InputError):

@@ -5,6 +5,7 @@ Resumption, caching and sharing between runs are this one mechanism. Only driver
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+from urllib.parse import quote
 
 from pipeline.errors import EvaluationError, StorageError
 
@@ -99,10 +101,17 @@ class MemoReader:
                 found[versions] = found.get(versions, 0) + count
         return found
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._reader.close()
+
     def __len__(self) -> int:
         return int(self._reader.execute("SELECT count(*) FROM calls").fetchone()[0])
 
     def _connect(self) -> sqlite3.Connection:
+        if self.path.exists() and not os.access(self.path.parent, os.W_OK):  # WAL could not be read: it wants a file
+            uri = f"file:{quote(str(self.path.resolve()))}?immutable=1"
+            return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         connection = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA journal_mode = {'DELETE' if self.network else 'WAL'}")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -125,7 +134,9 @@ class MemoReader:
             )
         if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
             return StorageError(
-                "this is not a readable memo", where=str(self.path), fix="Restore it from a copy, or move it away"
+                "this is not a readable memo",
+                where=str(self.path),
+                fix="Restore it from a copy, or move it away: its calls are then made again",
             )
         return StorageError(
             f"the memo cannot be used ({text})",

@@ -65,8 +65,7 @@ def one_configuration(path: Path, configuration: str, describe: str) -> Iterator
         with locked(path.with_name(path.name + ".guard")):
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"{configuration}\n{describe}\n".encode(), 0)
+                _introduce(descriptor, path, f"{configuration}\n{describe}\n")
             except BlockingIOError:
                 theirs, _, about = os.pread(descriptor, 4096, 0).decode().partition("\n")
                 if theirs != configuration:
@@ -80,6 +79,14 @@ def one_configuration(path: Path, configuration: str, describe: str) -> Iterator
         yield
     finally:
         os.close(descriptor)
+
+
+def _introduce(descriptor: int, path: Path, text: str) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)
+    except OSError as error:
+        raise_storage_error(error, path)
 
 
 def _open(path: Path) -> int:

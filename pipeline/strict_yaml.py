@@ -6,6 +6,7 @@ stands once. It knows no setting; what values mean is for its callers.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _STANDARD = "tag:yaml.org,2002:"
 _MERGE = _STANDARD + "merge"
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _DEEPEST = 100
+_SUFFIXES = (".yaml", ".yml")
 _UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HINTS = {
     "mapping values are not allowed": "text that holds `: ` must be quoted, and keys must be indented alike",
@@ -99,7 +101,7 @@ def read(
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise InputError("no such file", where=str(path)) from None
+        raise InputError("no such file", where=str(path), fix=_nearest(path)) from None
     except IsADirectoryError:
         raise InputError("this is a folder, and a YAML file is wanted", where=str(path)) from None
     except OSError as error:
@@ -109,6 +111,13 @@ def read(
         message = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise ConfigError([Problem(f"{path}:{line}", message)]) from None
     return parse(text, str(path), constructors=constructors, on_duplicate=on_duplicate)
+
+
+def _nearest(path: Path) -> str:
+    """A sentence that names the YAML file that was probably meant; empty where none is like it."""
+    there = [entry.name for entry in path.parent.iterdir() if entry.suffix in _SUFFIXES] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, there, 1)
+    return f"Did you mean {path.parent / near[0]}?" if near else ""
 
 
 def parse(

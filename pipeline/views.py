@@ -131,6 +131,18 @@ def read_lines(path: Path) -> Iterator[tuple[int, list[bytes]]]:
         raise DataError(f"cannot be read ({error.strerror})", where=str(path)) from error
 
 
+def first_broken_line(path: Path) -> int | None:
+    """The number of the first line that is not JSON; None where all are. Raises DataError."""
+    decoder = msgspec.json.Decoder(msgspec.Raw)
+    for number, lines in read_lines(path):
+        for offset, line in enumerate(lines):
+            try:
+                decoder.decode(line)
+            except msgspec.DecodeError:
+                return number + offset
+    return None
+
+
 def decode_line(decoder: msgspec.json.Decoder[RowType], line: bytes, path: str, number: int, remake: str) -> RowType:
     """One row. Raises DataError with `path:number`; `remake` is the command that writes the file anew."""
     try:

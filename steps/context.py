@@ -18,7 +18,7 @@ from pipeline.config import Shared
 from pipeline.errors import StorageError
 from pipeline.execution import Workers
 from pipeline.fingerprint import FileHashes
-from pipeline.run_folder import RunFolder, run_folder
+from pipeline.run_folder import STEPS, RunFolder, run_folder
 
 _PROJECT = Path(__file__).resolve().parent.parent
 
@@ -39,12 +39,19 @@ class Context:
         """The command that runs `step`, as the user would type it."""
         if not self.whole_run and step not in self.yaml.name:
             return f"python main.py {step} <its YAML>"
-        sets = [part for override in self.overrides for part in ("--set", override)]
+        own = [text for text in self.overrides if _concerns(text, step)]
+        sets = [part for override in own for part in ("--set", override)]
         return shlex.join(["python", "main.py", step, str(self.yaml), *sets])
 
     def about(self) -> str:
         """One line about this process, for others that meet its locks."""
         return f"process {os.getpid()} on {platform.node()}, {self.record['command']}"
+
+
+def _concerns(override: str, step: str) -> bool:
+    """Whether a `--set` of this command is one for `step` too."""
+    first = override.partition("=")[0].partition(".")[0]
+    return first == step or first not in (*STEPS, "allow_stale")
 
 
 def open_context(settings: Shared, yaml: Path, overrides: Sequence[str], workers: Workers, whole_run: bool) -> Context:
@@ -56,12 +63,24 @@ def open_context(settings: Shared, yaml: Path, overrides: Sequence[str], workers
 def open_hashes(folder: RunFolder) -> FileHashes:
     try:
         return FileHashes(folder.memo / "files.sqlite")
-    except (OSError, sqlite3.Error) as error:
-        raise StorageError(
-            f"the memo's folder cannot be used ({error})",
-            where=str(folder.memo),
-            fix="Make the folder writable, free some space, or set memo_dir to one that is fit",
-        ) from error
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error) or "malformed" in str(error):
+            raise StorageError(
+                "this is not a readable list of file hashes",
+                where=str(folder.memo / "files.sqlite"),
+                fix="Remove it: the hashes are computed again",
+            ) from error
+        raise _unusable(folder, error) from error
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: RunFolder, error: Exception) -> StorageError:
+    return StorageError(
+        f"the memo's folder cannot be used ({error})",
+        where=str(folder.memo),
+        fix="Make the folder writable, free some space, or set memo_dir to one that is fit",
+    )
 
 
 def run_record(settings: Shared, yaml: Path) -> dict[str, Any]:

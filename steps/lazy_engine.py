@@ -37,10 +37,6 @@ class LazyEngine:
 
             plan = self._plan
             adapters = [_adapter(model) for model in plan.models if model.adapter is not None]
-            for model in plan.models:
-                note = adapter_note(model.adapter.path, plan.settings.model.path) if model.adapter else None
-                if note:
-                    warn(note)
             say(f"loading {plan.settings.model.path}" + (f" and {len(adapters)} adapters" if adapters else ""))
             engine = open_engine(
                 plan.settings.engine,
@@ -48,9 +44,15 @@ class LazyEngine:
                 adapters=adapters,
                 hashes=self._context.hashes,
                 identity=plan.models[0].identity,
+                tokenizer=plan.tokenizer_folder,
                 chat_template=plan.chat_template,
+                delta=plan.delta_folder,
             )
             self._engine = self._stack.enter_context(engine)
+            for adapter in adapters:
+                note = adapter_note(adapter.path, plan.settings.model.path)
+                if note:
+                    warn(note)
         return self._engine
 
     def record(self) -> dict[str, Any]:

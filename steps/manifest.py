@@ -32,11 +32,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     tasks: tuple[dict[str, Any], ...]
     include_path: tuple[str, ...] = ()
     trust_task_code: bool = False
+    skipped: tuple[str, ...] = ()  # tasks of the entries that the run leaves out for want of data
 
     def task_set(self, hashes: FileHashes) -> TaskSet:
         """The tasks as their files define them now. Raises TaskError."""
         entries = [TaskSettings(**entry) for entry in self.tasks]
-        return load_tasks(
+        tasks = load_tasks(
             entries,
             self.include_path,
             self.trust_task_code,
@@ -44,14 +45,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             lambda number: entries[number].name,
             find_data=False,
         )
+        return tasks.without(self.skipped)
 
 
-def make_manifest(settings: Step1Settings, models: Sequence[ModelRecord]) -> Manifest:
+def make_manifest(settings: Step1Settings, models: Sequence[ModelRecord], tasks: TaskSet) -> Manifest:
+    """The manifest of a run; `tasks` is what its entries come to."""
     return Manifest(
         models=tuple(models),
         tasks=tuple(entry.model_dump(exclude_defaults=True) for entry in settings.tasks),
         include_path=tuple(settings.include_path),
         trust_task_code=settings.trust_task_code,
+        skipped=tuple(name for names in tasks.skipped.values() for name in names),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.config import Shared, Step1Settings, Step2Settings, Step3Settings, Step4Settings
 from pipeline.config_load import Loaded, load, load_all
 from pipeline.execution import Workers
+from pipeline.fingerprint import FileHashes
 from pipeline.interrupts import at_interrupt
 from pipeline.memo import Memo
 from pipeline.run_folder import STEPS
@@ -16,6 +17,7 @@ from steps.chained import all_units
 from steps.context import Context, open_context
 from steps.line_step import run_line_step
 from steps.manifest import read_manifest
+from steps.preflight import preflight
 from steps.step2_postprocess import postprocess
 from steps.step3_models import ModelCalls
 from steps.step3_scoring import score
@@ -25,6 +27,7 @@ from steps.step4_aggregation import aggregation, run_aggregation
 def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
     """Run one step; 0, or 1 where error rows remain. Raises EvaluationError."""
     loaded = load(path, step, overrides)
+    preflight({step: loaded}, FileHashes())
     whole_run = set(load_all(path, overrides)) > {step}
     with Workers(loaded.settings.processes) as workers:
         errors = _run(step, loaded, _context(loaded.settings, path, overrides, workers, whole_run))
@@ -34,6 +37,7 @@ def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
 def run_all(path: Path, overrides: Sequence[str]) -> int:
     """Run the four steps in order; error rows of one do not keep the next from running, but make the exit code 1."""
     every = load_all(path, overrides, complete=True)
+    preflight(every, FileHashes())
     errors = 0
     with Workers(next(iter(every.values())).settings.processes) as workers:
         for step in STEPS:
@@ -52,10 +56,14 @@ def _run(step: str, loaded: Loaded, context: Context) -> int:
     settings = loaded.settings
     with run_log(context.folder.root):
         if isinstance(settings, Step1Settings):
+            if settings.imports:
+                from steps.step1_import import import_plan, import_predictions
+
+                return import_predictions(import_plan(settings, context.hashes, loaded.where), context)
             from steps.step1_generation import generate
             from steps.step1_plan import make_plan
 
-            return generate(make_plan(settings, context.hashes, lambda number: loaded.where("tasks", number)), context)
+            return generate(make_plan(settings, context.hashes, loaded.where), context)
         manifest = read_manifest(context.folder)
         tasks = manifest.task_set(context.hashes)
         units = all_units(manifest, tasks)

@@ -11,26 +11,30 @@ from pipeline.config_load import Loaded, load_all
 from pipeline.console import show
 from pipeline.execution import Workers
 from pipeline.lock_file import LockFile
-from pipeline.memo import Memo
+from pipeline.memo import FILE_NAME, MemoReader
 from pipeline.run_folder import STEPS
 from steps.chained import ChainedStep, all_units, input_faults, step_basis, step_reasons
 from steps.context import Context, open_context
 from steps.manifest import read_manifest
 from steps.step1_generation import reasons, unanswered
+from steps.step1_import import ImportPlan, import_plan, import_reasons
 from steps.step1_plan import Step1Plan, distinct, make_plan
 from steps.steps import chained_step
 from steps.units import Unit
 
 FRESH = "fresh"
+NOT_MADE = "not yet made"
 
 
 class Line(NamedTuple):
-    """The state of one view, in words."""
+    """The state of one view, in words; of step 1, with how many of its calls are missing."""
 
     step: str
     model: str
     task: str
     state: str
+    missing: int = 0
+    calls: int = 0
 
 
 def status(path: Path, overrides: Sequence[str]) -> int:
@@ -42,36 +46,49 @@ def status(path: Path, overrides: Sequence[str]) -> int:
 
 def run_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str]) -> Iterator[Line]:
     """The state of every view of the steps that the file holds."""
+    plan: Step1Plan | ImportPlan | None = None
     with Workers(1) as workers:
-        for step in STEPS:
-            if step not in loaded:
-                continue
+        for step in (step for step in STEPS if step in loaded):
             context = open_context(loaded[step].settings, path, overrides, workers, len(loaded) > 1)
             settings = loaded[step].settings
-            if isinstance(settings, Step1Settings):
-                plan = make_plan(settings, context.hashes, lambda number: loaded["step1"].where("tasks", number))
+            if isinstance(settings, Step1Settings) and settings.imports:
+                plan = import_plan(settings, context.hashes, loaded[step].where)
+                yield from _import_lines(plan, context)
+            elif isinstance(settings, Step1Settings):
+                plan = make_plan(settings, context.hashes, loaded[step].where)
                 yield from step1_lines(plan, context)
+            elif plan is not None and not context.folder.manifest.exists():
+                yield from (Line(step, unit.model, unit.task.name, NOT_MADE) for unit in plan.units)
             else:
                 yield from _chained_lines(chained_step(step, settings), context)
 
 
 def step1_lines(plan: Step1Plan, context: Context) -> Iterator[Line]:
     """The state of step 1's views, with the calls that the memo lacks."""
-    memo = Memo(context.folder.memo) if context.folder.memo.exists() else None
+    memo = MemoReader(context.folder.memo) if (context.folder.memo / FILE_NAME).exists() else None
     try:
         for unit in plan.units:
             why = reasons(plan, unit, context)
-            state = "; ".join(why) + f" ({_missing(plan, unit, memo)})" if why else FRESH + _mixture(unit, context)
-            yield Line("step1", unit.model, unit.task.name, state)
+            if why:
+                yield Line("step1", unit.model, unit.task.name, "; ".join(why), *_missing(plan, unit, memo))
+            else:
+                yield Line("step1", unit.model, unit.task.name, FRESH + _mixture(unit, context))
     finally:
         if memo is not None:
             memo.close()
 
 
-def _missing(plan: Step1Plan, unit: Unit, memo: Memo | None) -> str:
+def _import_lines(plan: ImportPlan, context: Context) -> Iterator[Line]:
+    for unit in plan.units:
+        state = "; ".join(import_reasons(plan, unit, context)) or FRESH
+        yield Line("step1", unit.model, unit.task.name, state)
+
+
+def _missing(plan: Step1Plan, unit: Unit, memo: MemoReader | None) -> tuple[int, int]:
+    """How many calls of the unit are missing, of how many."""
     every = distinct(plan.calls(unit))
     missing = len(unanswered(every, memo, plan.settings.max_attempts)) if memo else len(every)
-    return f"{missing} of {len(every)} calls missing"
+    return missing, len(every)
 
 
 def _mixture(unit: Unit, context: Context) -> str:
@@ -91,7 +108,7 @@ def _chained_lines(step: ChainedStep, context: Context) -> Iterator[Line]:
         entry = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
         faults = input_faults(step, unit, context, entry)
         if faults:
-            state = f"waits for {step.before}, which is " + "; ".join(faults)
+            state = NOT_MADE if faults == [NOT_MADE] else f"waits for {step.before}, which is " + "; ".join(faults)
         else:
             basis = step_basis(step, unit, context, allow_stale=False)
             state = "; ".join(step_reasons(step, unit, basis, context)) or FRESH
@@ -100,11 +117,14 @@ def _chained_lines(step: ChainedStep, context: Context) -> Iterator[Line]:
 
 def summarised(lines: Iterable[Line]) -> Iterator[str]:
     """Lines of text; the tasks of one step and model that are in the same state stand in one line."""
-    merged: dict[tuple[str, str, str], list[str]] = {}
+    merged: dict[tuple[str, str, str], list[Line]] = {}
     for line in lines:
-        merged.setdefault((line.step, line.model, line.state), []).append(line.task)
+        merged.setdefault((line.step, line.model, line.state), []).append(line)
     width = max((len(model) for _, model, _ in merged), default=0)
-    for (step, model, state), tasks in merged.items():
+    for (step, model, state), views in merged.items():
+        tasks = [view.task for view in views]
+        calls = sum(view.calls for view in views)
+        missing = f" ({sum(view.missing for view in views)} of {calls} calls missing)" if calls else ""
         names = ", ".join(tasks) if len(tasks) <= 3 else f"{tasks[0]}, {tasks[1]} and {len(tasks) - 2} more tasks"
-        verdict = state if state.startswith(FRESH) else f"out of date: {state}"
-        yield f"{step}  {model:<{width}}  {names}: {verdict}"
+        verdict = state if state.startswith((FRESH, NOT_MADE)) else f"out of date: {state}"
+        yield f"{step}  {model:<{width}}  {names}: {verdict}{missing}"

@@ -14,7 +14,7 @@ from pipeline.console import log_detail, say
 from pipeline.fingerprint import canonical, digest
 from pipeline.interrupts import at_interrupt
 from pipeline.lock_file import Basis, Entry, LockFile, why_stale
-from pipeline.memo import Failure, Memo
+from pipeline.memo import Failure, Memo, MemoReader
 from pipeline.os_locks import one_configuration
 from pipeline.progress import Progress
 from pipeline.requests import CallFailure, GenerateResult, Request, Result, ScoreResult
@@ -45,6 +45,7 @@ def generate(plan: Step1Plan, context: Context) -> int:
         if memo.network:
             say(f"{memo.path} is on a network file system: the memo uses SQLite's rollback journal, which is slower")
         write_manifest(context.folder, plan.manifest())
+        plan.try_prompts({unit.task.name: unit.task for unit in plan.units if reasons(plan, unit, context)}.values())
         with closing(claim(context.folder, "step1", plan.units, lambda unit: reasons(plan, unit, context))) as units:
             for unit in units:
                 _UnitWork(unit, plan, context, memo, engine).run()
@@ -61,7 +62,7 @@ def reasons(plan: Step1Plan, unit: Unit, context: Context) -> list[str]:
     return why_stale(entry, plan.basis(unit), view, context.hashes)
 
 
-def unanswered(every: Mapping[str, Call], memo: Memo, max_attempts: int) -> list[Call]:
+def unanswered(every: Mapping[str, Call], memo: MemoReader, max_attempts: int) -> list[Call]:
     """The calls that a run would make: without a result, and not given up after `max_attempts` failures."""
     known = memo.known(every)
     failures = memo.failures(every.keys() - known)

@@ -5,19 +5,22 @@ Nothing here loads a model, so `status` and `check --plan` use it too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from models.adapters import adapter_tokenizer
+from models.chat import missing_template
 from models.checkpoints import NamedAdapter, expand_adapters
 from models.generation import effective_generation
-from models.identity import ModelIdentity, model_identity, tokenizer_fingerprint
+from models.identity import ModelIdentity, chat_template, model_identity, tokenizer_fingerprint
 from models.locate import model_folder
-from models.properties import generation_defaults, model_config, resolve_dtype, resolve_max_length
+from models.properties import generation_defaults, model_config, resolve_architecture, resolve_dtype, resolve_max_length
 from pipeline.config import NEUTRAL_ENGINE, Step1Settings, TaskSettings
+from pipeline.errors import DataError, blamed_on
 from pipeline.fingerprint import FileHashes, digest
 from pipeline.lock_file import Basis
 from pipeline.requests import GenerationSettings
@@ -29,6 +32,7 @@ from tasks.loader import load_tasks
 from tasks.task import Example, PromptSettings, Task, TaskSet
 
 VERSION = 1
+Where = Callable[..., str]  # the place in the run's file of the setting at a path, such as ("tasks", 0)
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,10 @@ class PlannedModel:
 class Step1Plan:
     """The whole of step 1 under `settings`. Raises InputError for models, tasks or settings that cannot be used."""
 
-    def __init__(self, settings: Step1Settings, tasks: TaskSet, hashes: FileHashes) -> None:
+    def __init__(self, settings: Step1Settings, tasks: TaskSet, hashes: FileHashes, where: Where) -> None:
         self.settings = settings
         self.tasks = tasks
+        self.where = where
         self.chat_template = Path(settings.chat_template) if settings.chat_template else None
         self._hashes = hashes
         self._examples: tuple[str, list[Example]] | None = None
@@ -57,7 +62,22 @@ class Step1Plan:
     @cached_property
     def folder(self) -> Path:
         """The base model's folder; a hub model is fetched into the hub's cache."""
-        return model_folder(self.settings.model.path, self.settings.model.revision)
+        with blamed_on(self.where("model")):
+            return model_folder(self.settings.model.path, self.settings.model.revision)
+
+    @cached_property
+    def tokenizer_folder(self) -> Path:
+        """Where the base's tokenizer and chat template are: the model's folder unless another is named."""
+        named = self.settings.model.tokenizer
+        with blamed_on(self.where("model", "tokenizer")):
+            return model_folder(named) if named else self.folder
+
+    @cached_property
+    def delta_folder(self) -> Path | None:
+        """The folder of weights that are added to the base's."""
+        named = self.settings.model.delta
+        with blamed_on(self.where("model", "delta")):
+            return model_folder(named) if named else None
 
     @cached_property
     def models(self) -> tuple[PlannedModel, ...]:
@@ -65,20 +85,33 @@ class Step1Plan:
         settings = self.settings
         base = ModelRecord(name=settings.model.name, path=settings.model.path)
         whole = settings.engine.use_model_generation_config
-        weights = model_identity(self.folder, self._hashes, whole_generation_config=whole)
+        with blamed_on(self.where("model")):
+            weights = model_identity(self.folder, self._hashes, whole_generation_config=whole, delta=self.delta_folder)
         planned = [PlannedModel(base, weights)]
-        for adapter in expand_adapters(settings.adapters, settings.model.name):
+        for adapter in self.adapters:
             record = ModelRecord(
                 name=adapter.name, path=base.path, adapter=str(adapter.path), training_step=adapter.step
             )
-            planned.append(PlannedModel(record, weights.with_adapter(adapter.path, self._hashes), adapter))
+            with blamed_on(self.blame(adapter)):
+                planned.append(PlannedModel(record, weights.with_adapter(adapter.path, self._hashes), adapter))
         return tuple(planned)
+
+    @cached_property
+    def adapters(self) -> list[NamedAdapter]:
+        """The adapters, patterns expanded."""
+        entries = self.settings.adapters
+        return expand_adapters(entries, self.settings.model.name, lambda number: self.where("adapters", number))
+
+    def blame(self, adapter: NamedAdapter) -> str:
+        """The place of the entry that names an adapter."""
+        return self.where("adapters", self.settings.adapters.index(adapter.settings))
 
     @cached_property
     def engine(self) -> dict[str, Any]:
         """What of the engine decides a result, with `auto` and defaults resolved."""
         engine = self.settings.engine.model_dump(mode="json", exclude=set(NEUTRAL_ENGINE))
         config = model_config(self.folder)
+        engine["architecture"] = resolve_architecture(self.settings.engine.architecture, config)
         engine["dtype"] = resolve_dtype(self.settings.engine.dtype, config)
         engine["max_length"] = resolve_max_length(self.settings.engine.max_length, config)
         engine["truncation_side"] = "left"
@@ -86,10 +119,12 @@ class Step1Plan:
 
     def tokenizer(self, model: PlannedModel) -> str | None:
         """The hash of tokenizer and template that the model's requests go through. Raises AdapterError."""
-        folder = self.folder
+        folder = self.tokenizer_folder
         if model.adapter is not None:
-            folder = adapter_tokenizer(model.adapter.path, folder, model.adapter.settings.tokenizer)
-        return tokenizer_fingerprint(folder, self.chat_template)
+            with blamed_on(self.blame(model.adapter)):
+                folder = adapter_tokenizer(model.adapter.path, folder, model.adapter.settings.tokenizer)
+        with blamed_on(self.where("chat_template" if self.chat_template else "model")):
+            return tokenizer_fingerprint(folder, self.chat_template)
 
     @property
     def units(self) -> list[Unit]:
@@ -97,7 +132,7 @@ class Step1Plan:
         return [Unit(model.record.name, task) for task in self.tasks.tasks for model in self.models]
 
     def manifest(self) -> Manifest:
-        return make_manifest(self.settings, [model.record for model in self.models])
+        return make_manifest(self.settings, [model.record for model in self.models], self.tasks)
 
     def model(self, name: str) -> PlannedModel:
         return next(model for model in self.models if model.record.name == name)
@@ -123,10 +158,8 @@ class Step1Plan:
         )
 
     def _task_settings(self, task: Task) -> dict[str, Any]:
-        settings = self.settings
         sampling = self.sampling(task)
         generation = self.generation(task)
-        samples = None if settings.samples is None else settings.samples.get(task.name, [])
         return {
             "task": to_plain(task.definition()["request"], f"the definition of {task.name}"),
             "prompt": to_plain(vars(self.prompt_settings), "the prompt settings"),
@@ -135,7 +168,7 @@ class Step1Plan:
             "replicate": sampling.replicate,
             "repeats": sampling.repeats,
             "limit": task.limit,
-            "samples": samples,
+            "samples": self.samples(task),
         }
 
     def sampling(self, task: Task) -> Sampling:
@@ -157,18 +190,40 @@ class Step1Plan:
         sources: list[tuple[str, Mapping[str, Any]]] = []
         if self.settings.engine.use_model_generation_config:
             sources.append(("generation_config.json", generation_defaults(self.folder)))
-        sources.append(("step1.generation", self.settings.generation))
+        sources.append((self.where("generation"), self.settings.generation))
         sources.append((f"generation_kwargs of {task.name}", task.generation_kwargs))
-        sources.append(("step1.generation_override", self.settings.generation_override))
+        sources.append((self.where("generation_override"), self.settings.generation_override))
         return effective_generation(sources)
 
     def examples(self, task: Task) -> list[Example]:
         """The task's documents with their requests; kept for the next model, which is asked the same."""
         if self._examples is None or self._examples[0] != task.name:
-            samples = None if self.settings.samples is None else self.settings.samples.get(task.name, [])
-            examples = list(task.examples(self.prompt_settings, task.limit, samples))
+            chosen = self.samples(task)
+            examples = list(task.examples(self.prompt_settings, task.limit, chosen))
+            lacking = set(chosen or ()) - {example.document.index for example in examples}
+            if lacking:
+                raise DataError(f"{task.name} has no document {min(lacking)}", where=self.where("samples", task.name))
+            if not examples:
+                raise DataError(f"{task.name} has no document to ask about", where=self.where("tasks"))
             self._examples = (task.name, examples)
         return self._examples[1]
+
+    def samples(self, task: Task) -> list[int] | None:
+        """The chosen documents of the task; None for all within its limit."""
+        return (self.settings.samples or {}).get(task.name)
+
+    def try_prompts(self, tasks: Iterable[Task]) -> None:
+        """Render the first document of each task: a missing column must not come to light hours later."""
+        for task in tasks:
+            for example in islice(task.examples(self.prompt_settings, limit=1), 1):
+                self._check_template([example])
+
+    def _check_template(self, examples: Sequence[Example]) -> None:
+        """Raises ModelError where messages are asked and the base's tokenizer cannot put them into a prompt."""
+        if self.chat_template is not None or chat_template(self.folder) is not None:
+            return
+        if any(not isinstance(spec.prompt, str) for example in examples for spec in example.requests):
+            raise missing_template(self.where("model"))
 
     def calls(self, unit: Unit) -> list[list[Call]]:
         """The calls of each of the task's examples, in their order."""
@@ -178,12 +233,19 @@ class Step1Plan:
         return [list(example_calls(example, scope, generation, sampling)) for example in self.examples(unit.task)]
 
 
-def make_plan(settings: Step1Settings, hashes: FileHashes, where: Callable[[int], str]) -> Step1Plan:
-    """The plan of step 1; `where` gives the place of a task entry in the run's file. Raises InputError."""
+def make_plan(settings: Step1Settings, hashes: FileHashes, where: Where) -> Step1Plan:
+    """The plan of step 1; `where` gives the place of a setting in the run's file. Raises InputError."""
+    settings, tasks = run_tasks(settings, hashes, where)
+    return Step1Plan(settings, tasks, hashes, where)
+
+
+def run_tasks(settings: Step1Settings, hashes: FileHashes, where: Where) -> tuple[Step1Settings, TaskSet]:
+    """The settings with the run's defaults in each task entry, and the tasks that these name."""
     entries = [_with_run_defaults(entry, settings) for entry in settings.tasks]
-    settings = settings.model_copy(update={"tasks": entries})
-    tasks = load_tasks(entries, settings.include_path, settings.trust_task_code, hashes, where)
-    return Step1Plan(settings, tasks, hashes)
+    tasks = load_tasks(
+        entries, settings.include_path, settings.trust_task_code, hashes, lambda number: where("tasks", number)
+    )
+    return settings.model_copy(update={"tasks": entries}), tasks
 
 
 def _with_run_defaults(entry: TaskSettings, settings: Step1Settings) -> TaskSettings:

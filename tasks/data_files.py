@@ -5,6 +5,7 @@ It opens nothing but a zip's table of contents; reading documents is `data_reade
 
 from __future__ import annotations
 
+import difflib
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -61,7 +62,7 @@ def split_names(split: str) -> tuple[str, ...]:
 def data_file(path: Path, split: str, where: str) -> DataFile:
     """The file `path` itself, or the split's file within it if it is a zip. Raises DataError."""
     if not path.exists():
-        raise DataError(f"no such data file: {path}", where=where)
+        raise DataError(f"no such data file: {path}", where=where, fix=_nearest(path))
     if path.is_dir():
         raise DataError(f"{path} is a folder", where=where, fix="Give a folder as data_dir, and files as data_files.")
     if path.suffix.lower() == ".zip":
@@ -81,7 +82,7 @@ def find_split(folder: Path, config: str | None, split: str, where: str) -> Data
     Raises DataError if there is none, or two that are equally good.
     """
     if not folder.exists():
-        raise DataError(f"no such data folder: {folder}", where=where)
+        raise DataError(f"no such data folder: {folder}", where=where, fix=_nearest(folder))
     if folder.is_file() and folder.suffix.lower() != ".zip":
         fix = f"Give it as data_files: {folder}"
         raise DataError(f"data_dir takes a folder or a zip, and {folder} is a file", where=where, fix=fix)
@@ -94,6 +95,14 @@ def find_split(folder: Path, config: str | None, split: str, where: str) -> Data
     if found is None:
         raise _no_split(folder, names, config, split, where)
     return _member(folder, found) if folder.is_file() else DataFile(folder / found, found)
+
+
+def _nearest(path: Path) -> str:
+    """A sentence that names the file or folder that was probably meant, or the first parent that is not there."""
+    while not path.parent.is_dir():
+        path = path.parent
+    near = difflib.get_close_matches(path.name, os.listdir(path.parent), 1)
+    return f"Did you mean {path.parent / near[0]}?" if near else f"There is no {path.name} in {path.parent.resolve()}."
 
 
 def _member(archive: Path, name: str) -> DataFile:

@@ -98,7 +98,7 @@ def _kind(value: Any) -> str:
 def _broken_json(error: json.JSONDecodeError, where: str, list_in_lines: bool) -> DataError:
     near = error.doc[max(0, error.pos - _SHOWN // 2) : error.pos + _SHOWN // 2].strip()
     fix = "The file begins like a JSON list: name it .json." if list_in_lines else f"It stands near: {near}"
-    return DataError(f"this is not JSON: {error.msg} at column {error.colno}", where=where, fix=fix)
+    return DataError(f"this is not JSON: {error.msg.removesuffix(' at')} at column {error.colno}", where=where, fix=fix)
 
 
 def _not_utf8(error: UnicodeDecodeError, where: str) -> DataError:

@@ -1,0 +1,151 @@
+"""What can be known to be wrong before any work begins: names, files and folders, all faults at once.
+
+Loads no model and reads no weights beyond their headers.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import filters  # noqa: F401  # registers them all
+import metrics  # noqa: F401  # registers them all
+from filters.registry import build_filter
+from metrics.registry import find_metric
+from models.adapters import check_adapter
+from models.identity import adapter_config, adapter_weights
+from models.locate import is_hub_name, model_folder, nearest_folder
+from pipeline.config import Step1Settings, Step2Settings, Step3Settings
+from pipeline.config_load import Loaded
+from pipeline.console import warn
+from pipeline.errors import InputError, ModelError, blamed_on, gathered, raise_all
+from pipeline.fingerprint import FileHashes
+from pipeline.run_folder import run_folder
+from steps.manifest import read_manifest
+from steps.step1_import import import_plan
+from steps.step1_plan import Step1Plan, make_plan
+from steps.step3_scoring import task_metrics
+from tasks.task import TaskSet
+
+
+def preflight(loaded: Mapping[str, Loaded], hashes: FileHashes) -> None:
+    """Check the steps of a run as far as that can be done without working. Raises InputError with every fault."""
+    faults: list[InputError] = []
+    tasks = None
+    with gathered(faults):
+        tasks = _tasks(loaded, hashes, faults)
+    for one in loaded.values():
+        match one.settings:
+            case Step2Settings() as settings:
+                _check_run_filters(settings, one, faults)
+            case Step3Settings() as settings:
+                _check_run_metrics(settings, one, tasks, faults)
+    if tasks is not None:
+        _check_task_filters(tasks, faults)
+    raise_all(faults)
+
+
+def _tasks(loaded: Mapping[str, Loaded], hashes: FileHashes, faults: list[InputError]) -> TaskSet | None:
+    """The run's tasks: those of its step 1, else those of a run that is there already."""
+    first = loaded.get("step1")
+    if first is None or not isinstance(first.settings, Step1Settings):
+        settings = next(iter(loaded.values())).settings
+        folder = run_folder(settings.output_dir, settings.memo_dir)
+        return read_manifest(folder).task_set(hashes) if folder.manifest.exists() else None
+    if first.settings.imports:
+        imported = import_plan(first.settings, hashes, first.where).tasks
+        _say_skipped(imported, first)
+        return imported
+    with gathered(faults):
+        _check_models(first.settings, first)
+    plan = make_plan(first.settings, hashes, first.where)
+    _say_skipped(plan.tasks, first)
+    _check_plan(plan, faults)
+    return plan.tasks
+
+
+def _say_skipped(tasks: TaskSet, loaded: Loaded) -> None:
+    for entry, names in tasks.skipped.items():
+        warn(f"{loaded.where('tasks')}: {entry} runs without {len(names)} tasks that have no data: {', '.join(names)}")
+
+
+def _check_plan(plan: Step1Plan, faults: list[InputError]) -> None:
+    for task in plan.tasks.tasks:
+        with gathered(faults):
+            plan.generation(task)
+    names = [task.name for task in plan.tasks.tasks]
+    chosen = plan.settings.samples or {}
+    faults += [_no_task(name, names, plan.where("samples", name)) for name in chosen if name not in names]
+    with gathered(faults):
+        _check_adapters(plan)
+
+
+def _check_models(settings: Step1Settings, loaded: Loaded) -> None:
+    """The base is a folder here, or could be a hub model."""
+    path = settings.model.path
+    try:
+        with blamed_on(loaded.where("model")):
+            model_folder(path, settings.model.revision, download=False)
+    except ModelError:
+        if not is_hub_name(path):
+            raise
+        near = nearest_folder(Path(path))
+        hint = f"; {near[0].lower()}{near[1:]}" if near.startswith("Did you mean") else ""
+        warn(f"{loaded.where('model')}: {path} is no folder here, and will be fetched from the hub{hint}")
+
+
+def _check_adapters(plan: Step1Plan) -> None:
+    """Each adapter is whole, and fits its base where that is at hand."""
+    settings = plan.settings.model
+    try:
+        base = model_folder(settings.path, settings.revision, download=False)
+    except ModelError:  # said already, or to be fetched
+        base = None
+    for adapter in plan.adapters:
+        with blamed_on(plan.blame(adapter)):
+            adapter_config(adapter.path)
+            adapter_weights(adapter.path)
+            if base is not None:
+                check_adapter(adapter.path, base)
+
+
+def _check_run_filters(settings: Step2Settings, loaded: Loaded, faults: list[InputError]) -> None:
+    for name, steps in settings.filters.items():
+        for number, step in enumerate(steps):
+            where = loaded.where("filters", name, number)
+            arguments = {key: value for key, value in step.items() if key != "function"}
+            with gathered(faults):
+                if not isinstance(step.get("function"), str):
+                    raise InputError("a filter needs its `function:`, such as {function: strip}", where=where)
+                build_filter(step["function"], arguments, where)
+
+
+def _check_run_metrics(
+    settings: Step3Settings, loaded: Loaded, tasks: TaskSet | None, faults: list[InputError]
+) -> None:
+    before = len(faults)
+    names = [task.name for task in tasks.tasks] if tasks else []
+    for number, metric in enumerate(settings.metrics):
+        where = loaded.where("metrics", number)
+        with gathered(faults):
+            find_metric(metric.name, metric.arguments, where)
+        faults += [_no_task(name, names, where) for name in metric.tasks or () if tasks and name not in names]
+    if len(faults) == before:
+        for task in tasks.tasks if tasks else ():
+            with gathered(faults):
+                task_metrics(task, settings)
+
+
+def _check_task_filters(tasks: TaskSet, faults: list[InputError]) -> None:
+    for task in tasks.tasks:
+        for step in (step for pipeline in task.filters for step in pipeline.steps):
+            with gathered(faults):
+                build_filter(step.name, step.arguments, step.where)
+
+
+def _no_task(name: str, names: Iterable[str], where: str) -> InputError:
+    known = list(names)
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known[:10])}{' …' if known[10:] else ''}."
+    return InputError(f"this run has no task {name!r}", where=where, fix=hint)
