@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from pipeline.rows import AggregateRow
-from reports.layout import Groups, Layout, headings, labels, lay_out, left_columns
+from reports.layout import Layout, headings, labels, lay_out, left_columns
+from reports.run_results import Comparison, Groups
 from reports.width import column_widths, padded
 
 _SPECIAL = re.compile(r"([\\|*`<\[\]])")
@@ -14,26 +15,35 @@ _LEGEND = (
     "Value ± standard error; ↑ higher is better, ↓ lower is better; the best model of a line is bold, whether or not "
     "the difference is larger than chance."
 )
+_COMPARED = (
+    " After the comma: the difference to {} on the same documents ± its standard error. ▲ better and ▼ worse: its "
+    "interval excludes 0; ≈: it does not."
+)
 
 
-def results_markdown(rows: Sequence[AggregateRow], groups: Groups | None = None, title: str = "Results") -> str:
-    """The text of `results.md`. `groups` maps a group's name to its members; slices have a table of their own."""
-    parts = [f"# {_escaped(title)}", _table(lay_out(rows, groups))]
+def results_markdown(
+    rows: Sequence[AggregateRow],
+    groups: Groups | None = None,
+    title: str = "Results",
+    comparisons: Sequence[Comparison] = (),
+    baseline: str | None = None,
+    sections: Sequence[str] = (),
+) -> str:
+    """The text of `results.md`. `groups` maps a group's name to its members; slices have a table of their own.
+
+    `comparisons` with `baseline` stand in the models' cells; `sections` are further parts, in Markdown.
+    """
+    parts = [f"# {escaped(title)}", _table(lay_out(rows, groups, comparisons))]
     slices = lay_out(rows, slices=True)
     if slices.lines:
         parts += ["## By slice", _table(slices)]
-    return "\n\n".join([*parts, _LEGEND]) + "\n"
+    legend = _LEGEND + (_COMPARED.format(escaped(baseline)) if comparisons and baseline else "")
+    return "\n\n".join([*parts, *sections, legend]) + "\n"
 
 
-def _table(layout: Layout) -> str:
-    if not layout.lines:
-        return "There are no results."
-    lines = [[_escaped(name) for name in headings(layout)]]
-    for line in layout.lines:
-        figures = [f"**{_escaped(cell.text)}**" if cell.best else _escaped(cell.text) for cell in line.cells]
-        lines.append([*map(_escaped, labels(line, layout)), *figures])
-    widths = [max(width, 3) for width in column_widths(lines)]
-    left = left_columns(layout)
+def markdown_table(lines: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A GitHub table of texts already escaped, its heading first; the columns after the first `left` hold figures."""
+    widths = [max(width, 3) for width in column_widths([list(line) for line in lines])]
     rule = ["-" * width if column < left else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
     padded_lines = [
         [
@@ -45,5 +55,17 @@ def _table(layout: Layout) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [padded_lines[0], rule, *padded_lines[1:]])
 
 
-def _escaped(text: str) -> str:
+def _table(layout: Layout) -> str:
+    if not layout.lines:
+        return "There are no results."
+    lines = [[escaped(name) for name in headings(layout)]]
+    for line in layout.lines:
+        texts = [escaped(cell.with_difference) for cell in line.cells]
+        figures = [f"**{text}**" if cell.best else text for cell, text in zip(line.cells, texts, strict=True)]
+        lines.append([*map(escaped, labels(line, layout)), *figures])
+    return markdown_table(lines, left_columns(layout))
+
+
+def escaped(text: str) -> str:
+    """`text` as Markdown shows it unchanged, also within a table."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split("\n")))

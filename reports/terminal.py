@@ -6,19 +6,26 @@ import io
 from collections.abc import Sequence
 
 from pipeline.rows import AggregateRow
-from reports.layout import Groups, Layout, headings, labels, lay_out, left_columns
+from reports.layout import MARKS, Cell, Layout, headings, labels, lay_out, left_columns
+from reports.run_results import Comparison, Groups
 from reports.width import column_widths, padded
 
 
 def results_text(
-    rows: Sequence[AggregateRow], groups: Groups | None = None, *, color: bool = False, width: int = 120
+    rows: Sequence[AggregateRow],
+    groups: Groups | None = None,
+    comparisons: Sequence[Comparison] = (),
+    *,
+    color: bool = False,
+    width: int = 120,
 ) -> str:
     """The results over whole tasks, ending in a newline.
 
     `color` is for a terminal of `width` columns: rich draws the table, with colour codes, and folds what is too wide.
-    Without it, lines are as long as they need be and the best model of a line bears a star.
+    Without it, lines are as long as they need be and the best model of a line bears a star. A model that is better or
+    worse than the baseline beyond chance bears ▲ or ▼.
     """
-    layout = lay_out(rows, groups)
+    layout = lay_out(rows, groups, comparisons)
     if not layout.lines:
         return "There are no results.\n"
     return _drawn(layout, width) if color else _plain(layout)
@@ -28,7 +35,7 @@ def _plain(layout: Layout) -> str:
     models = [f"{model}  " for model in layout.models]
     lines = [[*headings(layout)[: -len(models)], *models]]
     for line in layout.lines:
-        cells = [f"{cell.text}{' *' if cell.best else '  '}" for cell in line.cells]
+        cells = [f"{_text(cell)}{' *' if cell.best else '  '}" for cell in line.cells]
         lines.append([*labels(line, layout), *cells])
     widths = column_widths(lines)
     lines.insert(1, ["-" * width for width in widths])
@@ -43,6 +50,10 @@ def _plain(layout: Layout) -> str:
     )
 
 
+def _text(cell: Cell) -> str:
+    return f"{cell.text} {MARKS[cell.verdict]}" if cell.verdict else cell.text
+
+
 def _drawn(layout: Layout, width: int) -> str:
     from rich import box
     from rich.console import Console
@@ -54,7 +65,7 @@ def _drawn(layout: Layout, width: int) -> str:
     for column, heading in enumerate(headings(layout)):
         table.add_column(Text(heading), justify="left" if column < left else "right", overflow="fold")
     for line in layout.lines:
-        figures = [Text(cell.text, style="bold green" if cell.best else "") for cell in line.cells]
+        figures = [Text(_text(cell), style="bold green" if cell.best else "") for cell in line.cells]
         table.add_row(*map(Text, labels(line, layout)), *figures)
     console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system="standard")
     with console.capture() as capture:

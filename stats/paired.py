@@ -38,11 +38,6 @@ class Difference:
     lost: int = 0
     lost_baseline: int = 0
 
-    @property
-    def clear(self) -> bool:
-        """Whether the interval excludes 0."""
-        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
-
 
 @dataclass(frozen=True)
 class Pairs:

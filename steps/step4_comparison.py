@@ -1,0 +1,187 @@
+"""Step 4's comparisons: each model against the baseline on the same documents, and what went wrong with its rows.
+
+Reads step 3's views once, one model and task at a time; only the baseline's values stay beside them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.aggregation import find_aggregation
+from metrics.registry import find_output
+from pipeline.rows import ErrorRecord, Status
+from pipeline.views import decode_line, read_lines
+from reports.run_results import QUANTILES, Comparison, Distribution, Faults, Spread
+from stats.distribution import histogram
+from stats.paired import KeyedColumn
+from steps.context import Context
+from steps.step4_aggregation import as_number
+from tasks.task import Task
+
+_SEMANTIC = "semantic_similarity"
+
+
+class _Scored(msgspec.Struct):
+    """What this step reads of a `ScoredRow`."""
+
+    doc_id: str
+    status: Status
+    error: ErrorRecord | None
+    expansion: str | None
+    cluster: str
+    filter: str
+    values: dict[str, Any]
+    flags: dict[str, Any]
+
+
+@dataclass
+class TaskScores:
+    """One model's values on one task, by filter and value name, and the faults of its rows."""
+
+    columns: dict[tuple[str, str], KeyedColumn] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    parse_failed: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    first_filter: str | None = None
+
+    def add(self, rows: Sequence[_Scored]) -> None:
+        """Take a chunk of rows in."""
+        values: dict[tuple[str, str], list[tuple[object, str, Any]]] = {}
+        for row in rows:
+            self._count(row)
+            for name, value in row.values.items():
+                key = (row.doc_id, row.expansion)
+                values.setdefault((row.filter, name), []).append((key, row.cluster, as_number(value)))
+        for pair, items in values.items():
+            self.columns.setdefault(pair, KeyedColumn()).extend(items)
+
+    def _count(self, row: _Scored) -> None:
+        """Faults of the request are counted under one filter: each document has a row under every one."""
+        self.parse_failed[row.filter] += bool(row.flags.get("parse_failed"))
+        self.counts["missing"] += sum(value is None for value in row.values.values())
+        if self.first_filter is None:
+            self.first_filter = row.filter
+        if row.filter != self.first_filter:
+            return
+        self.counts["documents"] += 1
+        self.counts["errors"] += row.status == "error"
+        self.counts["truncated"] += bool(row.flags.get("truncated_prompt"))
+        self.counts["cut"] += row.flags.get("finish_reason") == "length"
+        if row.error is not None:
+            self.reasons[f"{row.error.type}: {row.error.message}"] += 1
+
+    def faults(self, model: str, task: str) -> Faults:
+        """The counts as the report takes them."""
+        failed = {name: count for name, count in self.parse_failed.items() if count}
+        return Faults(
+            model=model,
+            task=task,
+            documents=self.counts["documents"],
+            errors=self.counts["errors"],
+            truncated=self.counts["truncated"],
+            cut=self.counts["cut"],
+            missing=self.counts["missing"],
+            parse_failed=failed,
+            reasons=dict(self.reasons.most_common(5)),
+        )
+
+
+@dataclass
+class TaskComparison:
+    """What a task's views say beyond the figures."""
+
+    comparisons: list[Comparison] = field(default_factory=list)
+    faults: list[Faults] = field(default_factory=list)
+    distribution: Distribution | None = None
+
+
+def compare_task(
+    task: Task, models: Sequence[str], baseline: str | None, context: Context, confidence: float
+) -> TaskComparison:
+    """All models on one task, the baseline read first."""
+    result = TaskComparison()
+    drawn: dict[str, NDArray[np.float64]] = {}
+    metric = ""
+    own = {metric.name: metric.aggregation for metric in task.metrics}
+    base: TaskScores | None = None
+    for model in sorted(models, key=lambda name: name != baseline):
+        scores = read_scores(context, model, task.name)
+        result.faults.append(scores.faults(model, task.name))
+        shown = _shown(scores, task)
+        if shown is not None:
+            metric, drawn[model] = shown[0], shown[1].values().ravel().copy()
+        if model == baseline:
+            base = scores
+        elif base is not None:
+            result.comparisons.extend(_comparisons(model, task.name, scores, base, own, confidence))
+    result.distribution = _distribution(task, metric, {model: drawn[model] for model in models if model in drawn})
+    return result
+
+
+def read_scores(context: Context, model: str, task: str) -> TaskScores:
+    """The values of one view of step 3."""
+    scores = TaskScores()
+    decoder = msgspec.json.Decoder(_Scored)
+    source = context.folder.view("step3", model, task)
+    for number, lines in read_lines(source):
+        scores.add(
+            [
+                decode_line(decoder, line, str(source), number + offset, context.command("step3"))
+                for offset, line in enumerate(lines)
+            ]
+        )
+    return scores
+
+
+def _comparisons(
+    model: str,
+    task: str,
+    scores: TaskScores,
+    base: TaskScores,
+    own: Mapping[str, str | None],
+    confidence: float,
+) -> Iterator[Comparison]:
+    for (filter_name, name), column in scores.columns.items():
+        other = base.columns.get((filter_name, name))
+        if other is None:
+            continue
+        metric, output = find_output(name)
+        aggregation = find_aggregation(own.get(metric) or output.aggregation)
+        difference = aggregation.difference(column.pairs(other), confidence)
+        yield Comparison(model, task, name, filter_name, **asdict(difference))
+
+
+def primary_metric(task: Task, names: Iterable[str]) -> str | None:
+    """The value that stands for the task: as its file says, else the first of its first metric, else the first."""
+    known = list(names)
+    wanted = task.primary_metric or next((metric.name for metric in task.metrics), None)
+    if wanted in known:
+        return wanted
+    return next((name for name in known if find_output(name)[0] == wanted), known[0] if known else None)
+
+
+def _shown(scores: TaskScores, task: Task) -> tuple[str, KeyedColumn] | None:
+    """The metric whose distribution is drawn, semantic similarity or else the task's main one, and its values."""
+    names = dict.fromkeys(name for _, name in scores.columns)
+    wanted = _SEMANTIC if _SEMANTIC in names else primary_metric(task, names)
+    if wanted is None or find_output(wanted)[1].vector:
+        return None
+    return next((name, column) for (_, name), column in scores.columns.items() if name == wanted)
+
+
+def _distribution(task: Task, metric: str, samples: Mapping[str, NDArray[np.float64]]) -> Distribution | None:
+    """None where the values are right or wrong and nothing between: a mean says it all."""
+    if not any(len(np.unique(values)) > 2 for values in samples.values()):
+        return None
+    drawn = histogram(samples, QUANTILES)
+    if drawn is None:
+        return None
+    spreads = {model: Spread(**asdict(spread)) for model, spread in drawn.spreads.items()}
+    return Distribution(task.name, metric, drawn.edges, spreads)

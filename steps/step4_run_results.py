@@ -1,0 +1,108 @@
+"""Step 4's figures, comparisons, distributions and faults, gathered for the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Step4Settings
+from pipeline.rows import AggregateRow
+from reports.run_results import Comparison, ReportedModel, RunResults
+from stats.estimate import Estimate
+from stats.groups import group_mean
+from steps.chained import now
+from steps.context import Context
+from steps.manifest import Manifest, ModelRecord
+from steps.step4_comparison import compare_task, primary_metric
+from steps.step4_groups import averaged_metrics, inner_first
+from tasks.task import Group, TaskSet
+
+_Differences = dict[str, dict[tuple[str, str], Comparison]]  # of one model: task or group -> (metric, filter) -> it
+
+
+def run_results(
+    settings: Step4Settings, context: Context, manifest: Manifest, tasks: TaskSet, rows: Sequence[AggregateRow]
+) -> RunResults:
+    """What the reports show. The baseline is the run's base model, where others stand beside it."""
+    names = [model.name for model in manifest.models]
+    base = next((model.name for model in manifest.models if model.adapter is None), None)
+    baseline = base if len(names) > 1 else None
+    compared = [compare_task(task, names, baseline, context, settings.confidence) for task in tasks.tasks]
+    comparisons = [comparison for one in compared for comparison in one.comparisons]
+    return RunResults(
+        title=context.folder.root.name,
+        created=now(),
+        models=[_reported(model) for model in manifest.models],
+        rows=rows,
+        groups={group.name: group.members for group in tasks.groups},
+        primary=_primary(tasks, rows),
+        baseline=baseline,
+        confidence=settings.confidence,
+        comparisons=[*comparisons, *_group_comparisons(tasks.groups, comparisons, names, settings.confidence)],
+        distributions=[one.distribution for one in compared if one.distribution is not None],
+        faults=[faults for one in compared for faults in one.faults],
+    )
+
+
+def _reported(model: ModelRecord) -> ReportedModel:
+    series = str(Path(model.adapter).parent) if model.adapter else ""
+    return ReportedModel(model.name, model.training_step, series)
+
+
+def _primary(tasks: TaskSet, rows: Sequence[AggregateRow]) -> Mapping[str, str]:
+    """The metric that stands for each task, and for each group, whose first member with the same metric decides."""
+    metrics: dict[str, dict[str, None]] = {}
+    for row in rows:
+        metrics.setdefault(row.task, {})[row.metric] = None
+    primary = {
+        task.name: chosen
+        for task in tasks.tasks
+        if (chosen := primary_metric(task, metrics.get(task.name, ()))) is not None
+    }
+    for group in inner_first(tasks.groups):
+        known = metrics.get(group.name, {})
+        wanted = [primary[member] for member in group.members if primary.get(member) in known]
+        if known:
+            primary[group.name] = wanted[0] if wanted else next(iter(known))
+    return primary
+
+
+def _group_comparisons(
+    groups: Sequence[Group], comparisons: Sequence[Comparison], models: Sequence[str], confidence: float
+) -> Iterator[Comparison]:
+    """The differences of groups: means of their members' differences, as the groups' figures are means of theirs."""
+    for model in models:
+        known: _Differences = {}
+        for one in comparisons:
+            if one.model == model:
+                known.setdefault(one.task, {})[one.metric, one.filter] = one
+        for group in inner_first(groups):
+            members = [known[member] for member in group.members if member in known]
+            if not members:
+                continue
+            known[group.name] = {
+                (metric, filter_name): Comparison(
+                    model,
+                    group.name,
+                    metric,
+                    filter_name,
+                    **_mean_difference([member[metric, filter_name] for member in members], weighted, confidence),
+                )
+                for (metric, filter_name), weighted in averaged_metrics(group, members).items()
+            }
+            yield from known[group.name].values()
+
+
+def _mean_difference(members: Sequence[Comparison], weighted: bool, confidence: float) -> dict[str, Any]:
+    mean = group_mean([Estimate(member.value, member.n, 0, member.se) for member in members], weighted, confidence)
+    return {
+        "value": mean.value,
+        "n": mean.n,
+        "se": mean.se,
+        "low": mean.low,
+        "high": mean.high,
+        "method": mean.method,
+        "lost": sum(member.lost for member in members),
+        "lost_baseline": sum(member.lost_baseline for member in members),
+    }
