@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -21,6 +22,11 @@ VIEW_NAMES = (
     "step3_evaluation.jsonl",
     "step4_eval_scores.jsonl",
 )
+
+
+def hear_signals() -> None:
+    """In a process to be started: undo that whoever runs the tests in the background has SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
@@ -51,6 +57,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=hear_signals,
             **options,
         )
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.project import hear_signals
+
 HEAD = """
 import hashlib, os, signal, sys, time
 from pipeline.interrupts import Interrupted, at_interrupt, interruptible
@@ -83,7 +85,11 @@ class Running:
 
     def __init__(self, program: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", program],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=hear_signals,
         )
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n", self.process.communicate()[1]
