@@ -6,6 +6,7 @@ from metrics import (  # noqa: F401  # registered by being imported
     bleu4,
     corpus_overlap,
     exact_match,
+    reward_model,
     rouge,
     semantic_similarity,
 )

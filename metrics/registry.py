@@ -32,8 +32,11 @@ class MetricInput(msgspec.Struct, frozen=True, kw_only=True):
     target: Any
     choices: list[str] | None = None
     document: Mapping[str, Any] = {}
+    prompt: Any = None  # a text or messages, as sent; for metrics registered with `reads_prompt` alone
 
 
+# A metric may put this name among a row's values: a mapping of what is to stand among the row's flags.
+FLAGS = "flags"
 # The value names that the metric gives a row, each a float or a sufficient statistic (a list of numbers);
 # None where the instrument failed.
 Values = dict[str, Any]
@@ -62,7 +65,7 @@ class Asks:
 
     `scorer`: the kind of model (see `models/scorers.py`). `texts`: from a row and the metric's own arguments, the texts
     to ask about; their answers, as bytes, reach the metric in that order. `settings`: the names of the arguments
-    that are the model's, not the metric's.
+    that are the model's, not the metric's; one that the metric's function takes too reaches both.
     """
 
     scorer: str
@@ -80,11 +83,16 @@ class Metric:
     packages: tuple[str, ...] = ()
     output_types: frozenset[str] = field(default_factory=frozenset)  # where it makes sense; empty: everywhere
     asks: Asks | None = None
+    reads_prompt: bool = False
+
+    def own_argument_names(self) -> list[str]:
+        """The arguments that the function takes."""
+        parameters = list(inspect.signature(self.function).parameters)
+        return parameters[1:] if self.asks is None else parameters[2:]
 
     def argument_names(self) -> list[str]:
         """The arguments that YAML may give."""
-        parameters = list(inspect.signature(self.function).parameters)
-        return parameters[1:] if self.asks is None else [*self.asks.settings, *parameters[2:]]
+        return list(dict.fromkeys([*(self.asks.settings if self.asks else ()), *self.own_argument_names()]))
 
 
 _METRICS: dict[str, Metric] = {}
@@ -97,6 +105,7 @@ def register_metric(
     packages: Sequence[str] = (),
     output_types: Sequence[str] = (),
     asks: Asks | None = None,
+    reads_prompt: bool = False,
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Register `function(rows: Sequence[MetricInput], **arguments) -> list[Values]`.
 
@@ -106,7 +115,7 @@ def register_metric(
     def register(function: MetricFunction) -> MetricFunction:
         if name in _METRICS:
             raise ValueError(f"two metrics are called {name}")
-        _METRICS[name] = Metric(name, function, outputs, tuple(packages), frozenset(output_types), asks)
+        _METRICS[name] = Metric(name, function, outputs, tuple(packages), frozenset(output_types), asks, reads_prompt)
         return function
 
     return register
@@ -127,9 +136,18 @@ def find_metric(name: str, arguments: Mapping[str, Any] | None = None, where: st
     return metric
 
 
+def labelled(name: str, label: str | None) -> str:
+    """What values called `name` are called where their metric was asked for under a label."""
+    return f"{name}:{label}" if label else name
+
+
 def find_output(name: str) -> tuple[str, Output]:
-    """The metric that gives values called `name`, and what is known of them. Raises TaskError where none does."""
+    """The metric that gives values called `name`, and what is known of them. Raises TaskError where none does.
+
+    Values of one metric asked for twice bear its label behind a colon.
+    """
+    plain = name.partition(":")[0]
     for metric in _METRICS.values():
-        if name in metric.outputs:
-            return metric.name, metric.outputs[name]
+        if plain in metric.outputs:
+            return metric.name, metric.outputs[plain]
     raise TaskError(f"no metric gives values called {name!r}", fix="Run step 3 again: its rows name an unknown metric")

@@ -7,13 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from models.identity import adapter_identity
 from models.locate import hub_commit, model_folder
+from models.reward_settings import CONFIG, HEAD_FILES, METRIC_KEYS, reward_config
 from pipeline.errors import InputError, ModelError
 from pipeline.fingerprint import FileHashes
 from pipeline.requests import CallFailure
 
 # What changes no value: where and in which lots the model computes.
-NEUTRAL_SCORER: frozenset[str] = frozenset({"model", "device", "batch_size"})
+NEUTRAL_SCORER: frozenset[str] = frozenset({"model", "adapter", "device", "batch_size", "batch_tokens"})
 _NOT_THE_MODEL = (".md", ".gitattributes", ".lock")
 _OTHER_FORMATS = frozenset({"onnx", "openvino", "original", ".git", ".cache"})
 
@@ -37,13 +39,19 @@ def _embedding(folder: Path, settings: Mapping[str, Any]) -> Scorer:
     return EmbeddingModel(folder, **settings)
 
 
-_KINDS: dict[str, Callable[[Path, Mapping[str, Any]], Scorer]] = {"embedding": _embedding}
+def _reward(folder: Path, settings: Mapping[str, Any]) -> Scorer:
+    from models.reward import RewardModel
+
+    return RewardModel(folder, **settings)
+
+
+_KINDS: dict[str, Callable[[Path, Mapping[str, Any]], Scorer]] = {"embedding": _embedding, "reward": _reward}
 
 
 def scorer_scope(kind: str, settings: Mapping[str, Any], hashes: FileHashes) -> dict[str, Any]:
-    """All that decides a value beside the text: kind, settings, content of the model's folder. Loads nothing.
+    """All that decides a value beside the text: kind, settings, content of the model's and adapter's folders.
 
-    Raises InputError where no model is named, ModelError where it is not there.
+    Loads nothing. Raises InputError where no model is named, ModelError where it is not there.
     """
     if "model" not in settings:
         raise InputError(
@@ -51,7 +59,24 @@ def scorer_scope(kind: str, settings: Mapping[str, Any], hashes: FileHashes) -> 
         )
     deciding = {name: value for name, value in settings.items() if name not in NEUTRAL_SCORER}
     folder = model_folder(settings["model"], settings.get("revision"))
-    return {"kind": kind, "settings": deciding, "model": folder_identity(folder, hashes)}
+    scope = {"kind": kind, "settings": deciding, "model": folder_identity(folder, hashes)}
+    adapter = _adapter(settings)
+    if adapter is not None:
+        beside = [adapter / name for name in (*HEAD_FILES, CONFIG) if (adapter / name).exists()]
+        scope["adapter"] = adapter_identity(adapter, hashes) | {path.name: hashes(path) for path in beside}
+    return scope
+
+
+def metric_defaults(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model's folder says about the metric that asks it: a reward model's template and scale."""
+    if kind != "reward" or "model" not in settings:
+        return {}
+    found = reward_config(model_folder(settings["model"], settings.get("revision")), _adapter(settings))
+    return {name: value for name, value in found.items() if name in METRIC_KEYS}
+
+
+def _adapter(settings: Mapping[str, Any]) -> Path | None:
+    return Path(settings["adapter"]).expanduser() if settings.get("adapter") else None
 
 
 def open_scorer(kind: str, settings: Mapping[str, Any]) -> Scorer:

@@ -197,6 +197,8 @@ class MetricSettings(Settings):
     """A registered metric, such as `rouge` or `exact_match`."""
     tasks: list[str] | None = None
     """Only these tasks; by default all whose answers the metric can value."""
+    label: str | None = None
+    """Stands behind the metric's name, so that one metric can be asked for twice: two reward models, say."""
 
     @property
     def arguments(self) -> dict[str, Any]:

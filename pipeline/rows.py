@@ -80,6 +80,7 @@ class FilteredRow(Row, kw_only=True):
     filtered: dict[str, Any] = {}
     expansion: str | None = None
     flags: dict[str, Any] = {}
+    prompt: msgspec.Raw = msgspec.Raw(b"null")  # as sent, of generated answers alone: judges and reward models read it
 
 
 class ScoredRow(Row, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -17,7 +18,8 @@ from pipeline.rows import ErrorRecord, FilteredRow, LazyDocument, RequestRecord,
 from pipeline.views import decode_line
 from steps.context import Context
 from steps.line_step import LinesDone, LineStep
-from tasks.task import Task
+from steps.step2_expansion import expanded
+from tasks.task import Expansion, Task
 
 
 class _Generated(msgspec.Struct):
@@ -32,6 +34,7 @@ class _Generated(msgspec.Struct):
     requests: list[RequestRecord]
     target: msgspec.Raw
     choices: msgspec.Raw
+    prompt: msgspec.Raw
 
 
 def postprocess(settings: Step2Settings) -> LineStep:
@@ -42,9 +45,10 @@ def postprocess(settings: Step2Settings) -> LineStep:
             pipeline.name: [[step.name, step.arguments] for step in pipeline.steps] for pipeline in task.filters
         }
         own = {name: [list(step) for step in steps] for name, steps in run_pipelines(settings).items()}
-        return {"task": task.name, "filters": pipelines | own}
+        expand = {"expand": asdict(task.expand)} if task.expand else {}
+        return {"task": task.name, "filters": pipelines | own, **expand}
 
-    return LineStep(name="step2", version=1, spec=spec, build=build)
+    return LineStep(name="step2", version=2, spec=spec, build=build)
 
 
 def run_pipelines(settings: Step2Settings) -> dict[str, list[tuple[str, dict[str, Any]]]]:
@@ -62,6 +66,7 @@ def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
         for name, steps in spec["filters"].items()
     }
     decoder = msgspec.json.Decoder(_Generated)
+    expansion = Expansion(**spec["expand"]) if "expand" in spec else None
 
     def work(chunk: Chunk) -> LinesDone:
         number, lines = chunk
@@ -70,9 +75,14 @@ def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
         for offset, line in enumerate(lines):
             row = decode_line(decoder, line, spec["source"], number + offset, spec["remake"])
             filtered = _filter_row(row, spec, pipelines)
-            counts["errors"] += filtered.status == "error"
-            counts["parse_failed"] += bool(filtered.flags.get("parse_failed"))
-            encoded.append(encode_row(filtered))
+            rows = [filtered]
+            if expansion is not None:
+                rows = expanded(filtered, [request.text for request in row.requests], expansion)
+                counts["not_expanded"] += not rows
+            for one in rows:
+                counts["errors"] += one.status == "error"
+                counts["parse_failed"] += bool(one.flags.get("parse_failed"))
+                encoded.append(encode_row(one))
         counts["documents"] = len(lines)
         return LinesDone(b"".join(encoded), len(encoded), dict(counts))
 
@@ -93,6 +103,8 @@ def _filter_row(row: _Generated, spec: Spec, pipelines: dict[str, Filter]) -> Fi
         choices=row.choices,
         flags=_flags(row.requests),
     )
+    if any(request.type == "generate_until" for request in row.requests):
+        result.prompt = row.prompt
     if row.status == "error":
         return result
     responses = [_response(request) for request in row.requests]
@@ -134,6 +146,8 @@ def _flags(requests: list[RequestRecord]) -> dict[str, Any]:
     flags: dict[str, Any] = {}
     if any(request.truncated_tokens for request in requests):
         flags["truncated_prompt"] = True
+    if any(request.imported is True for request in requests):
+        flags["imported"] = True
     reasons = {request.finish_reason for request in requests if request.finish_reason}
     if reasons:
         flags["finish_reason"] = "length" if "length" in reasons else "stop"

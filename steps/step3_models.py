@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from metrics.registry import Asks, Metric, MetricInput, find_metric
-from models.scorers import Scorer, open_scorer, scorer_scope
+from models.scorers import Scorer, metric_defaults, open_scorer, scorer_scope
 from pipeline.console import say
 from pipeline.execution import Chunk, Spec
 from pipeline.fingerprint import canonical, digest
@@ -28,9 +28,15 @@ Inputs = Callable[[Spec], Callable[[Chunk], Iterable[MetricInput | None]]]
 
 
 def own_arguments(metric: MetricSpec) -> dict[str, Any]:
-    """The arguments of the metric itself, without those of the model that it asks."""
-    asks = find_metric(metric.name).asks
-    return {name: value for name, value in metric.arguments.items() if asks is None or name not in asks.settings}
+    """The arguments of the metric itself; what they leave open, the folder of the model that it asks may say."""
+    known = find_metric(metric.name)
+    if known.asks is None:
+        return dict(metric.arguments)
+    found = metric_defaults(known.asks.scorer, model_settings(metric, known.asks))
+    names = known.own_argument_names()
+    if "template" in metric.arguments or "chat" in metric.arguments:  # one form of the text goes before any other
+        found = {name: value for name, value in found.items() if name not in ("template", "chat")}
+    return {name: value for name, value in (found | metric.arguments).items() if name in names}
 
 
 def model_settings(metric: MetricSpec, asks: Asks) -> dict[str, Any]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 import metrics  # noqa: F401  # registers them all
-from metrics.registry import Likelihood, Metric, MetricInput, Values, find_metric
+from metrics.registry import FLAGS, Likelihood, Metric, MetricInput, Values, find_metric, labelled
 from pipeline.config import MetricSettings, Step3Settings
-from pipeline.errors import EvaluationError, MetricError
+from pipeline.errors import ConfigError, EvaluationError, MetricError, Problem
 from pipeline.execution import Chunk, Spec
 from pipeline.memo import MemoReader
 from pipeline.rows import ErrorRecord, LazyDocument, ScoredRow, Status, encode_row, restore, to_plain
@@ -41,6 +41,7 @@ class _Filtered(msgspec.Struct):
     filtered: dict[str, Any]
     expansion: str | None
     flags: dict[str, Any]
+    prompt: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
@@ -52,14 +53,20 @@ def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
     def spec(task: Task, context: Context) -> Spec:
         chosen = task_metrics(task, settings)
         packages = {package for metric in chosen for package in find_metric(metric.name).packages}
-        scopes = {metric.name: model_scope(metric, context) for metric in chosen}
         return {
             "task": task.name,
             "filters": [pipeline.name for pipeline in task.filters],
             "metrics": [
-                {"name": metric.name, "arguments": own_arguments(metric), **scopes[metric.name]} for metric in chosen
+                {
+                    "name": metric.name,
+                    "arguments": own_arguments(metric),
+                    **({"label": metric.label} if metric.label else {}),
+                    **model_scope(metric, context),
+                }
+                for metric in chosen
             ],
             "likelihoods": task.output_type in _SCORED_BY_LIKELIHOOD,
+            "prompts": any(find_metric(metric.name).reads_prompt for metric in chosen),
             "slices": list(task.slices),
             "cluster": task.cluster,
             "packages": package_versions(sorted(packages)),
@@ -69,11 +76,26 @@ def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
 
 
 def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
-    """The task's own metrics, then those that the run adds; one asked for twice is valued as the run says."""
-    chosen = {metric.name: metric for metric in task.metrics}
-    for asked in settings.metrics:
-        if _applies(asked, task):
-            chosen[asked.name] = MetricSpec(asked.name, asked.arguments)
+    """The task's own metrics, then those that the run adds. Raises ConfigError for two of one name and label.
+
+    A metric of the task that the run asks for too has the task's arguments with the run's over them; under several
+    labels it is valued several times, and without a label no more.
+    """
+    own = {metric.name: metric for metric in task.metrics}
+    chosen: dict[tuple[str, str | None], MetricSpec] = {(metric.name, None): metric for metric in task.metrics}
+    asked_for: set[tuple[str, str | None]] = set()
+    for number, asked in enumerate(settings.metrics):
+        if not _applies(asked, task):
+            continue
+        key = (asked.name, asked.label)
+        if key in asked_for:
+            message = f"the metric {asked.name} is asked for twice for {task.name}; tell them apart by `label:`"
+            raise ConfigError([Problem(f"step3.metrics[{number}]", message)])
+        asked_for.add(key)
+        if asked.name in own and (asked.name, None) not in asked_for:
+            chosen.pop((asked.name, None), None)
+        known = own.get(asked.name, MetricSpec(asked.name))
+        chosen[key] = replace(known, arguments=known.arguments | asked.arguments, label=asked.label)
     for metric in chosen.values():
         find_metric(metric.name, metric.arguments, metric.where or "step3.metrics")
     return list(chosen.values())
@@ -104,6 +126,7 @@ def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
             _value_rows(metric, rows, inputs)
         counts = Counter(errors=sum(row.status == "error" for row in rows), documents=documents)
         counts["missing"] = sum(value is None for row in rows for value in row.values.values())
+        counts["truncated_reward_input"] = sum("truncated_reward_input" in row.flags for row in rows)
         return LinesDone(b"".join(encode_row(row) for row in rows), len(rows), dict(counts))
 
     return work
@@ -139,15 +162,20 @@ class _Chosen:
     metric: Metric
     arguments: dict[str, Any]
     answers: Answers | None
+    label: str | None = None
 
     @classmethod
     def of(cls, asked: dict[str, Any], spec: Spec) -> _Chosen:
         metric, arguments = find_metric(asked["name"]), asked["arguments"]
+        label = asked.get("label")
         if "scope" not in asked:
-            return cls(metric, arguments, None)
-        return cls(
-            metric, arguments, Answers(Questions(metric, arguments, asked["scope"]), MemoReader(Path(spec["memo"])))
-        )
+            return cls(metric, arguments, None, label)
+        questions = Questions(metric, arguments, asked["scope"])
+        return cls(metric, arguments, Answers(questions, MemoReader(Path(spec["memo"]))), label)
+
+    @property
+    def name(self) -> str:
+        return labelled(self.metric.name, self.label)
 
     def values(self, items: Sequence[MetricInput]) -> list[Values | None]:
         """A row's values; None for a row whose answers are missing. Raises what the metric raises."""
@@ -194,12 +222,16 @@ def _scored_row(row: _Filtered, filter_name: str, spec: Spec) -> ScoredRow:
 
 def _metric_input(row: _Filtered, filter_name: str, spec: Spec) -> MetricInput:
     response = row.filtered[filter_name]
-    if spec["likelihoods"]:
+    if spec["likelihoods"] and not isinstance(response, str):  # an imported answer is the text of a choice
         response = [Likelihood(restore(logprob), greedy, tokens) for logprob, greedy, tokens in response]
     else:
         response = restore(response)
     return MetricInput(
-        response=response, target=restore(row.target), choices=row.choices, document=LazyDocument(row.document)
+        response=response,
+        target=restore(row.target),
+        choices=row.choices,
+        document=LazyDocument(row.document),
+        prompt=msgspec.json.decode(row.prompt) if spec["prompts"] else None,
     )
 
 
@@ -217,16 +249,19 @@ def _value_rows(chosen: _Chosen, rows: list[ScoredRow], inputs: list[MetricInput
     names = next((valued for valued in values if valued is not None), chosen.metric.outputs)
     for (row, _), valued in zip(live, values, strict=True):
         if valued is None:
-            row.flags.setdefault("metric_errors", {}).setdefault(chosen.metric.name, "its model gave no answer")
-            valued = dict.fromkeys(names)
-        row.values.update({name: _storable(value, chosen.metric.name) for name, value in valued.items()})
+            row.flags.setdefault("metric_errors", {}).setdefault(chosen.name, "its model gave no answer")
+            valued = dict.fromkeys(name for name in names if name != FLAGS)
+        row.flags |= valued.get(FLAGS) or {}
+        for name, value in valued.items():
+            if name != FLAGS:
+                row.values[labelled(name, chosen.label)] = _storable(value, chosen.name)
 
 
 def _value_alone(chosen: _Chosen, row: ScoredRow, item: MetricInput) -> Values | None:
     try:
         return chosen.values([item])[0]
     except Exception as error:  # noqa: BLE001  # the row boundary: the instrument failed, so the value is missing, not 0
-        row.flags.setdefault("metric_errors", {})[chosen.metric.name] = f"{type(error).__name__}: {error}"
+        row.flags.setdefault("metric_errors", {})[chosen.name] = f"{type(error).__name__}: {error}"
         return None
 
 

@@ -22,6 +22,7 @@ _REQUEST_KEYS = (
     "fewshot_split",
     "process_docs",
     "doc_to_text",
+    "doc_to_messages",
     "doc_to_target",
     "doc_to_choice",
     "description",
@@ -86,17 +87,21 @@ def scoring_sections(
     filters: Sequence[FilterPipeline], metrics: Sequence[MetricSpec], config: TaskConfig | None
 ) -> dict[str, Any]:
     """The sections of steps 2 to 4."""
-    rows = {"cluster": config.cluster, "slices": list(config.slices)} if config else {"cluster": None, "slices": []}
+    rows: dict[str, Any] = {"cluster": None, "slices": []}
+    if config:
+        rows = {"cluster": config.cluster, "slices": list(config.slices)}
     return {
         "filters": [
             {"name": pipeline.name, "filter": [{"function": step.name, **step.arguments} for step in pipeline.steps]}
             for pipeline in filters
         ],
+        "expand": dict(config.expand) if config and config.expand else None,
         "metrics": [*({"metric": metric.name, **metric.arguments} for metric in metrics), rows],
         "aggregation": {
             "metrics": {metric.name: [metric.aggregation, metric.higher_is_better] for metric in metrics},
             "primary_metric": config.primary_metric if config else None,
             "metadata": config.metadata if config else None,
+            "slice_groups": dict(config.slice_groups) if config else {},
         },
     }
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.errors import TaskError
+from pipeline.requests import Message
 from tasks.task_code import load_function
 from tasks.task_config import FieldValue
 from tasks.task_file import FunctionReference
@@ -59,6 +60,22 @@ class TextField(DocumentField):
         if not isinstance(value, str):
             raise self.fault(f"this must give text, and gives {_shown(value)}", label)
         return value
+
+
+class MessagesField(DocumentField):
+    """A field that must give the messages of a dialogue."""
+
+    def messages(self, data: Data, label: str) -> list[Message]:
+        value, rendered = self.read(data, label)
+        sound = isinstance(value, list) and all(
+            isinstance(turn, dict)
+            and set(turn) == {"role", "content"}
+            and all(isinstance(part, str) for part in turn.values())
+            for turn in value
+        )
+        if rendered or not sound or not value:
+            raise self.fault(f"this must give messages of role and content, and gives {_shown(value)}", label)
+        return [{"role": turn["role"], "content": turn["content"]} for turn in value]
 
 
 class TargetField(DocumentField):

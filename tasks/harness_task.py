@@ -14,8 +14,9 @@ from pipeline.requests import Prompt
 from pipeline.rows import to_plain
 from tasks.datasets import DataSource
 from tasks.definition import filter_pipelines, metric_specs, task_definition
-from tasks.document_fields import ChoicesField, Target, TargetField, TextField
+from tasks.document_fields import ChoicesField, MessagesField, Target, TargetField, TextField
 from tasks.documents import number_documents, selected
+from tasks.expansion import expansion
 from tasks.fewshot_pool import FewshotPool
 from tasks.prompts import Turn, answered_turns, as_messages, as_text, headed, question_turns, system_turns
 from tasks.split_documents import SplitDocuments
@@ -47,6 +48,8 @@ class HarnessTask:
         self.num_fewshot = config.num_fewshot or 0
         self.limit = limit
         self.slices: Sequence[str] = config.slices
+        self.slice_groups: Mapping[str, Mapping[str, Sequence[str]]] = config.slice_groups
+        self.expand = expansion(config.expand)
         self.cluster = config.cluster
         self.primary_metric = config.primary_metric
         self.version = str(config.metadata.get("version", "")) if isinstance(config.metadata, dict) else ""
@@ -57,6 +60,11 @@ class HarnessTask:
         self._pool = FewshotPool(config, self._documents, trusted)
         self._fields = _Fields(config, {}, trusted)
         self._shot_fields = _Fields(config, config.fewshot_config, trusted)
+        self._messages = (
+            MessagesField(config.doc_to_messages, config.file.where("doc_to_messages"), trusted)
+            if config.doc_to_messages is not None
+            else None
+        )
         self._description = TextField(config.description, config.file.where("description"), trusted)
 
     def definition(self) -> dict[str, Any]:
@@ -127,6 +135,15 @@ class HarnessTask:
         if self.output_type == "loglikelihood_rolling":
             text = fields.text_target(target, label)
             return text, (RequestSpec("loglikelihood_rolling", text),), text, None
+        if self._messages is not None:
+            system = system_turns(settings.system_instruction, "", "")
+            dialogue = (
+                [*as_messages(system, True), *self._messages.messages(data, label)]
+                if system
+                else (self._messages.messages(data, label))
+            )
+            answer = target if isinstance(target, list) else fields.answer(target, data, label)
+            return dialogue, (RequestSpec("generate_until", dialogue),), answer, choices
         question = fields.question.text(data, label)
         prefix = fields.prefix.text(data, label) if fields.prefix else ""
         turns = [*turns, *question_turns(question, prefix, self.config.target_delimiter)]

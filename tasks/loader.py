@@ -9,7 +9,8 @@ from typing import Any
 from pipeline.config import TaskSettings
 from pipeline.errors import DataError, TaskError
 from pipeline.fingerprint import FileHashes
-from tasks.datasets import open_source
+from tasks import character_eval
+from tasks.datasets import DataSource, open_source
 from tasks.groups import Resolver
 from tasks.harness_task import HarnessTask
 from tasks.imported import LettersTask, PredictedTask
@@ -107,6 +108,10 @@ def _harness_task(
 ) -> HarnessTask:
     config = read_config(file.overridden(_entry_overrides(file, entry), {}))
     local = entry.data_dir is not None or entry.data_files is not None
+    if config.dataset_path == character_eval.DATASET:
+        folder = Path(entry.data_dir).expanduser() if entry.data_dir else None
+        source: DataSource = character_eval.CharacterEvalData(folder, where)
+        return HarnessTask(config, source, trusted=trust_task_code, file_hashes=file_hashes, limit=entry.limit)
     source = open_source(
         config.dataset_path,
         config.dataset_name,

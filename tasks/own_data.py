@@ -18,7 +18,7 @@ from tasks.datasets import LocalData
 from tasks.definition import scoring_sections
 from tasks.documents import number_documents, selected
 from tasks.formats import FORMS
-from tasks.task import Document, Example, FilterPipeline, FilterSpec, MetricSpec, PromptSettings, RequestSpec
+from tasks.task import Document, Example, Expansion, FilterPipeline, FilterSpec, MetricSpec, PromptSettings, RequestSpec
 
 _SPLIT = "test"
 _GENERATION = {"until": [], "max_gen_toks": 512}
@@ -41,6 +41,8 @@ class OwnDataTask:
     metrics: Sequence[MetricSpec] = (MetricSpec("exact_match"),)
     primary_metric: str | None = None
     slices: Sequence[str] = ()
+    slice_groups: Mapping[str, Mapping[str, Sequence[str]]] = {}
+    expand: Expansion | None = None
     cluster: str | None = None
     num_fewshot = 0
 

@@ -69,6 +69,21 @@ class MetricSpec:
     aggregation: str | None = None
     higher_is_better: bool | None = None
     where: str = field(default="", compare=False)  # file:line, for messages
+    label: str | None = None  # tells its values from those of another of the same name
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """One row of step 2 for each entry of a column: the entry's parts become columns of that row's document.
+
+    A document whose list is empty gives no row. `name` is the new column that tells a document's rows apart;
+    `failures` are responses that stand for a failed call, which become error rows.
+    """
+
+    over: str
+    into: tuple[str, ...]
+    name: str
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,8 @@ class Task(Protocol):
     metrics: Sequence[MetricSpec]
     primary_metric: str | None
     slices: Sequence[str]
+    slice_groups: Mapping[str, Mapping[str, Sequence[str]]]  # slice -> a group's name -> values, averaged unweighted
+    expand: Expansion | None
     cluster: str | None
     num_fewshot: int
     limit: float | None  # the run entry's own, over the run's; whoever calls `examples` passes it

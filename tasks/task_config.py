@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError, Problem
 from pipeline.requests import CandidateRule
+from tasks.expansion import expansion_problems, slice_group_problems
 from tasks.task_file import FunctionReference, TaskFile
 
 OUTPUT_TYPES = ("generate_until", "multiple_choice", "loglikelihood", "loglikelihood_rolling", "next_token")
@@ -73,6 +74,7 @@ class TaskConfig:
     fewshot_split: str | None = None
     process_docs: FunctionReference | None = None
     doc_to_text: FieldValue = None
+    doc_to_messages: str | FunctionReference | None = None  # the whole dialogue, instead of doc_to_text
     doc_to_target: FieldValue = None
     doc_to_choice: FieldValue = None
     description: str = ""
@@ -96,6 +98,8 @@ class TaskConfig:
     metadata: Any = None
     cluster: str | None = None
     slices: list[str] = field(default_factory=list)
+    slice_groups: Mapping[str, Any] = field(default_factory=dict)  # means over the figures of several slices
+    expand: Mapping[str, Any] | None = None  # one row of step 2 for each entry of a column; see `tasks.task.Expansion`
     primary_metric: str | None = None
     higher_is_better: bool | Mapping[str, bool] | None = None
 
@@ -115,9 +119,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(_OPTIONS, _TEXT),
     **dict.fromkeys(("doc_to_target", "doc_to_choice"), _FIELD),
     **dict.fromkeys(("dataset_kwargs", "local_kwargs", "fewshot_config", "generation_kwargs"), (dict,)),
+    **dict.fromkeys(("expand", "slice_groups"), (dict,)),
     **dict.fromkeys(("filter_list", "metric_list", "slices"), (list,)),
     **dict.fromkeys(("num_fewshot", "repeats"), (int,)),
     "doc_to_text": (str, int, FunctionReference),
+    "doc_to_messages": (str, FunctionReference),
     "process_docs": (FunctionReference,),
     "doc_to_decontamination_query": (str, FunctionReference),
     "should_decontaminate": (bool,),
@@ -200,7 +206,9 @@ def _setting_problems(config: TaskConfig) -> list[Problem]:
         problems.append(Problem(file.where("task"), "the task names no test_split, validation_split or training_split"))
     if config.output_type in ("multiple_choice", "next_token") and config.doc_to_choice is None:
         problems.append(Problem(file.where("output_type"), f"`{config.output_type}` needs doc_to_choice"))
-    if config.doc_to_text is None and config.output_type != "loglikelihood_rolling":
+    if config.doc_to_messages is not None:
+        problems += _message_problems(config)
+    elif config.doc_to_text is None and config.output_type != "loglikelihood_rolling":
         problems.append(Problem(file.where("task"), "the task has no doc_to_text"))
     if config.doc_to_target is None:
         problems.append(Problem(file.where("task"), "the task has no doc_to_target"))
@@ -211,6 +219,21 @@ def _setting_problems(config: TaskConfig) -> list[Problem]:
     if (config.num_fewshot or 0) < 0:
         problems.append(Problem(file.where("num_fewshot"), "`num_fewshot` must not be below 0"))
     return problems
+
+
+def _message_problems(config: TaskConfig) -> list[Problem]:
+    """A task that gives whole dialogues has nothing else in them."""
+    where = config.file.where("doc_to_messages")
+    if config.output_type != "generate_until":
+        return [Problem(where, "`doc_to_messages` is for tasks of output_type generate_until")]
+    others = [
+        name
+        for name in ("doc_to_text", "description", "gen_prefix", "num_fewshot", "fewshot_split")
+        if getattr(config, name)
+    ]
+    return [
+        Problem(where, f"`doc_to_messages` gives the whole dialogue; `{name}` has no place in it") for name in others
+    ]
 
 
 def _list_problems(config: TaskConfig) -> list[Problem]:
@@ -230,6 +253,8 @@ def _list_problems(config: TaskConfig) -> list[Problem]:
         elif any(isinstance(step["function"], FunctionReference) for step in entry["filter"]):
             message = "filters of the task's own code are not supported"
             problems.append(Problem(file.where("filter_list", number), message))
+    problems += expansion_problems(file, config.expand)
+    problems += slice_group_problems(file, config.slice_groups, config.slices)
     return problems
 
 
