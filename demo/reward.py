@@ -40,9 +40,13 @@ def draw_pair(one: Question, drawn: random.Random) -> tuple[Text, Text]:
     """A question with its answer, and with a spoilt one, as plain text or as a dialogue."""
     good, wrong = statements(one)
     spoilt = drawn.choice((drawn.choice(wrong), cut(good), repeated(good), drawn.choice(questions()).text))
-    if drawn.random() < 0.5:
-        return plain(one.text, good), plain(one.text, spoilt)
-    return chat(((one.text, good),)), chat(((one.text, spoilt),))
+    form = plain if drawn.random() < 0.5 else rendered
+    return form(one.text, good), form(one.text, spoilt)
+
+
+def rendered(question: str, answer: str) -> Text:
+    """A question and its answer as the chat template ends a dialogue that nobody has to go on with."""
+    return Text((*chat(((question, answer),)).pieces, ("\n", False)))
 
 
 def cut(answer: str) -> str:
