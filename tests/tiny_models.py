@@ -85,6 +85,7 @@ def make_base(
     *,
     hidden: int = 64,
     layers: int = 2,
+    decoder_layers: int = 3,
     seed: int = 0,
     dtype: str = "float32",
     chat_template: bool = True,
@@ -92,14 +93,17 @@ def make_base(
     max_position_embeddings: int = 2048,
     vocab_size: int = 800,
 ) -> Path:
-    """Write a random model with its tokenizer into `folder` and give the folder back."""
+    """Write a random model with its tokenizer into `folder` and give the folder back.
+
+    `layers` are those of T5's encoder, `decoder_layers` those of its decoder; other shapes have no such.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     seq2seq = kind == "t5"
     make_tokenizer(folder, chat_template=chat_template, adds_bos=adds_bos, adds_eos=seq2seq, vocab_size=vocab_size)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    config = _config(kind, len(tokenizer), hidden, layers, max_position_embeddings, tokenizer)
+    config = _config(kind, len(tokenizer), hidden, (layers, decoder_layers), max_position_embeddings, tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = (AutoModelForSeq2SeqLM if seq2seq else AutoModelForCausalLM).from_config(config)
@@ -112,9 +116,10 @@ def make_base(
     return folder
 
 
-def _config(kind: Kind, vocab_size: int, hidden: int, layers: int, positions: int, tokenizer: Any) -> Any:
+def _config(kind: Kind, vocab_size: int, hidden: int, depth: tuple[int, int], positions: int, tokenizer: Any) -> Any:
     from transformers import GPT2Config, LlamaConfig, Qwen2Config, T5Config
 
+    layers, decoder_layers = depth
     ids = {
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
@@ -130,7 +135,7 @@ def _config(kind: Kind, vocab_size: int, hidden: int, layers: int, positions: in
             d_kv=hidden // 4,
             d_ff=2 * hidden,
             num_layers=layers,
-            num_decoder_layers=layers + 1,
+            num_decoder_layers=decoder_layers,
             num_heads=4,
             n_positions=positions,
             decoder_start_token_id=tokenizer.pad_token_id,
