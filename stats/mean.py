@@ -52,10 +52,13 @@ class Column:
         if len(self._values) != len(self._clusters):
             raise ValueError("a column needs one cluster a value")
 
+    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The values, NaN where one is missing, and their clusters' hashes."""
+        return np.frombuffer(self._values, dtype=np.float64), np.frombuffer(self._clusters, dtype=np.int64)
+
     def summary(self, maximum: float | None = 1.0) -> MeanSummary:
         """Mean and standard error of what is there; `maximum` is the highest value that a row can have, if any."""
-        values = np.frombuffer(self._values, dtype=np.float64)
-        return summarise(values, np.frombuffer(self._clusters, dtype=np.int64), maximum)
+        return summarise(*self.arrays(), maximum)
 
 
 def summarise(values: NDArray[np.float64], clusters: NDArray[np.int64], maximum: float | None = None) -> MeanSummary:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,18 +65,22 @@ class KeyedColumn:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def extend(self, rows: Iterable[tuple[object, str, float | Sequence[float] | None]]) -> None:
-        """Rows as (key, cluster, value), a value being one number or, in each row, as many counts."""
-        for key, cluster, value in rows:
-            if value is None or value != value:  # NaN is not equal to itself
-                continue
-            if isinstance(value, Sequence):
-                self._width = len(value)
-                self._numbers.extend(value)
-            else:
-                self._numbers.append(value)
-            self._keys.append(hash(key))
-            self._clusters.append(hash(cluster))
+    def extend(
+        self, keys: Sequence[int], clusters: Sequence[int], values: Sequence[float | Sequence[float] | None]
+    ) -> None:
+        """Several rows: hashes of what each is of and of its cluster, and its value, one number or as many counts."""
+        if any(value is None for value in values):
+            present = [number for number, value in enumerate(values) if value is not None]
+            keys, clusters = [keys[number] for number in present], [clusters[number] for number in present]
+            values = [values[number] for number in present]
+        if not values:
+            return
+        numbers = np.array(values, dtype=np.float64).reshape(len(values), -1)
+        kept = ~np.isnan(numbers).any(axis=1)
+        self._width = numbers.shape[1]
+        self._numbers.frombytes(numbers[kept].tobytes())
+        self._keys.frombytes(np.array(keys, dtype=np.int64)[kept].tobytes())
+        self._clusters.frombytes(np.array(clusters, dtype=np.int64)[kept].tobytes())
 
     def values(self) -> Floats:
         """(rows, numbers a row)."""

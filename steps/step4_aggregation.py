@@ -24,6 +24,7 @@ from stats.mean import Column
 from stats.vectors import VectorColumn
 from steps.chained import ChainedStep, now, run_units
 from steps.context import Context
+from steps.step4_slice_groups import slice_group_rows
 from steps.units import Unit
 from tasks.task import Task
 
@@ -53,7 +54,8 @@ def aggregation(settings: Step4Settings) -> ChainedStep:
             }
             for metric in task.metrics
         }
-        return {"task": task.name, "metrics": own, "confidence": settings.confidence}
+        groups = {"slice_groups": task.slice_groups} if task.slice_groups else {}
+        return {"task": task.name, "metrics": own, "confidence": settings.confidence, **groups}
 
     return ChainedStep(name="step4", version=1, spec=spec)
 
@@ -160,6 +162,9 @@ class _Columns:
                 higher_is_better=own.get("higher_is_better", output.higher_is_better),
                 num_fewshot=unit.task.num_fewshot,
             )
+        identity = {"model": unit.model, "task": unit.task.name, "num_fewshot": unit.task.num_fewshot}
+        groups = spec.get("slice_groups", {})
+        yield from slice_group_rows(self._columns, self._errors, groups, spec["confidence"], identity)
 
 
 def as_number(value: Any) -> Any:

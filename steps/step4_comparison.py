@@ -53,29 +53,33 @@ class TaskScores:
 
     def add(self, rows: Sequence[_Scored]) -> None:
         """Take a chunk of rows in."""
-        values: dict[tuple[str, str], list[tuple[object, str, Any]]] = {}
+        by_filter: dict[str, list[_Scored]] = {}
         for row in rows:
-            self._count(row)
-            for name, value in row.values.items():
-                key = (row.doc_id, row.expansion)
-                values.setdefault((row.filter, name), []).append((key, row.cluster, as_number(value)))
-        for pair, items in values.items():
-            self.columns.setdefault(pair, KeyedColumn()).extend(items)
+            by_filter.setdefault(row.filter, []).append(row)
+        for name, members in by_filter.items():
+            if self.first_filter is None:
+                self.first_filter = name
+            self._count(name, members)
+            self._take(name, members)
 
-    def _count(self, row: _Scored) -> None:
+    def _take(self, filter_name: str, rows: Sequence[_Scored]) -> None:
+        keys = [hash((row.doc_id, row.expansion)) for row in rows]
+        clusters = [hash(row.cluster) for row in rows]
+        for name in dict.fromkeys(name for row in rows for name in row.values):
+            values = [as_number(row.values.get(name)) for row in rows]
+            self.columns.setdefault((filter_name, name), KeyedColumn()).extend(keys, clusters, values)
+
+    def _count(self, filter_name: str, rows: Sequence[_Scored]) -> None:
         """Faults of the request are counted under one filter: each document has a row under every one."""
-        self.parse_failed[row.filter] += bool(row.flags.get("parse_failed"))
-        self.counts["missing"] += sum(value is None for value in row.values.values())
-        if self.first_filter is None:
-            self.first_filter = row.filter
-        if row.filter != self.first_filter:
+        self.parse_failed[filter_name] += sum(bool(row.flags.get("parse_failed")) for row in rows)
+        self.counts["missing"] += sum(value is None for row in rows for value in row.values.values())
+        if filter_name != self.first_filter:
             return
-        self.counts["documents"] += 1
-        self.counts["errors"] += row.status == "error"
-        self.counts["truncated"] += bool(row.flags.get("truncated_prompt"))
-        self.counts["cut"] += row.flags.get("finish_reason") == "length"
-        if row.error is not None:
-            self.reasons[f"{row.error.type}: {row.error.message}"] += 1
+        self.counts["documents"] += len(rows)
+        self.counts["truncated"] += sum(bool(row.flags.get("truncated_prompt")) for row in rows)
+        self.counts["cut"] += sum(row.flags.get("finish_reason") == "length" for row in rows)
+        self.counts["errors"] += sum(row.status == "error" for row in rows)
+        self.reasons.update(f"{row.error.type}: {row.error.message}" for row in rows if row.error is not None)
 
     def faults(self, model: str, task: str) -> Faults:
         """The counts as the report takes them."""
@@ -158,10 +162,12 @@ def _comparisons(
         yield Comparison(model, task, name, filter_name, **asdict(difference))
 
 
-def primary_metric(task: Task, names: Iterable[str]) -> str | None:
-    """The value that stands for the task: as its file says, else the first of its first metric, else the first."""
+def primary_metric(task: Task, names: Iterable[str], before: Sequence[str] = ()) -> str | None:
+    """The value that stands for the task: as its file says, else the first of `before` that is among `names`, else the
+    first of its first metric, else the first."""
     known = list(names)
-    wanted = task.primary_metric or next((metric.name for metric in task.metrics), None)
+    named = [task.primary_metric, *(name for name in before if name in known), *(one.name for one in task.metrics)]
+    wanted = next((name for name in named if name), None)
     if wanted in known:
         return wanted
     return next((name for name in known if find_output(name)[0] == wanted), known[0] if known else None)

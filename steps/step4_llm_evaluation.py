@@ -126,6 +126,8 @@ def _accuracy(rows: Sequence[AggregateRow]) -> float | None:
 
 def _letter(response: Any) -> str:
     """The likeliest choice; of equal ones the first, as the accuracy has it. Rows are [log-probability, …] a choice."""
+    if isinstance(response, str):  # a letter of another tool
+        return response
     scores = [float(restore(choice[0])) for choice in response]
     return chr(ord("A") + max(range(len(scores)), key=scores.__getitem__))
 

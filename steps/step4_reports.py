@@ -12,6 +12,7 @@ from pipeline.config import Step4Settings
 from pipeline.console import show
 from pipeline.rows import AggregateRow
 from pipeline.views import write_file
+from reports.character_eval import TASK as CHARACTER_EVAL
 from reports.csv_file import results_csv
 from reports.html import report_html
 from reports.json_file import all_results_json
@@ -22,9 +23,10 @@ from reports.terminal import results_text
 from steps.context import Context
 from steps.manifest import Manifest
 from steps.step4_aggregation import write_figures
+from steps.step4_character_eval import character_eval_section, write_character_eval
 from steps.step4_groups import group_rows, inner_first
 from steps.step4_llm_evaluation import write_llm_evaluation
-from steps.step4_run_results import run_results
+from steps.step4_run_results import own_tasks, run_results
 from tasks.task import TaskSet
 
 _Figures = dict[str, list[AggregateRow]]  # of one model, by task or group
@@ -35,9 +37,12 @@ def report(settings: Step4Settings, context: Context, manifest: Manifest, tasks:
     figures = {model.name: _model_figures(settings, context, model.name, tasks) for model in manifest.models}
     names = [member.name for member in tasks.groups] + [task.name for task in tasks.tasks]
     rows = [row for by_name in figures.values() for name in names for row in by_name[name]]
-    own_names = {entry["name"] for entry in manifest.tasks if "data" in entry}
+    own_names = own_tasks(manifest)
     own = [task for task in tasks.tasks if task.name in own_names]
     summaries = [write_llm_evaluation(context, name, own, tasks, by_name) for name, by_name in figures.items()]
+    for name, by_name in figures.items():
+        if CHARACTER_EVAL in by_name:
+            write_character_eval(context, name, by_name[CHARACTER_EVAL])
     results = run_results(settings, context, manifest, tasks, rows)
     _write(context, results, [summary for summary in summaries if summary is not None])
 
@@ -55,6 +60,7 @@ def _write(context: Context, results: RunResults, summaries: Sequence[ModelSumma
     root = context.folder.root
     rows, groups, compared = results.rows, results.groups, results.comparisons
     sections = [results_table_markdown(summaries)] if summaries else []
+    sections += character_eval_section(rows)
     write_file(root / "all_results.json", all_results_json(rows, compared, results.baseline))
     write_file(root / "results.csv", results_csv(rows))
     write_file(root / "results.md", results_markdown(rows, groups, results.title, compared, results.baseline, sections))

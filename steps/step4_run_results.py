@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from steps.step4_comparison import compare_task, primary_metric
 from steps.step4_groups import averaged_metrics, inner_first
 from tasks.task import Group, TaskSet
 
+_GRADED = ("semantic_similarity", "rouge-l")
 _Differences = dict[str, dict[tuple[str, str], Comparison]]  # of one model: task or group -> (metric, filter) -> it
 
 
@@ -36,7 +37,7 @@ def run_results(
         models=[_reported(model) for model in manifest.models],
         rows=rows,
         groups={group.name: group.members for group in tasks.groups},
-        primary=_primary(tasks, rows),
+        primary=_primary(tasks, rows, own_tasks(manifest)),
         baseline=baseline,
         confidence=settings.confidence,
         comparisons=[*comparisons, *_group_comparisons(tasks.groups, comparisons, names, settings.confidence)],
@@ -50,15 +51,27 @@ def _reported(model: ModelRecord) -> ReportedModel:
     return ReportedModel(model.name, model.training_step, series)
 
 
-def _primary(tasks: TaskSet, rows: Sequence[AggregateRow]) -> Mapping[str, str]:
-    """The metric that stands for each task, and for each group, whose first member with the same metric decides."""
+def own_tasks(manifest: Manifest) -> frozenset[str]:
+    """The tasks of the user's own data: a test set, or predictions with their gold answers."""
+    return frozenset(
+        entry["name"]
+        for entry in manifest.tasks
+        if "data" in entry or ("predictions" in entry and entry.get("format") != "llme_letters")
+    )
+
+
+def _primary(tasks: TaskSet, rows: Sequence[AggregateRow], own: Container[str]) -> Mapping[str, str]:
+    """The metric that stands for each task, and for each group, whose first member with the same metric decides.
+
+    Free answers to one's own questions are seldom exactly the expected ones: what the run adds stands for them.
+    """
     metrics: dict[str, dict[str, None]] = {}
     for row in rows:
         metrics.setdefault(row.task, {})[row.metric] = None
     primary = {
         task.name: chosen
         for task in tasks.tasks
-        if (chosen := primary_metric(task, metrics.get(task.name, ()))) is not None
+        if (chosen := primary_metric(task, metrics.get(task.name, ()), _GRADED if task.name in own else ()))
     }
     for group in inner_first(tasks.groups):
         known = metrics.get(group.name, {})

@@ -25,7 +25,8 @@ def clear(difference):
 
 def keyed(values, clusters=None):
     column = KeyedColumn()
-    column.extend((key, (clusters or {}).get(key, key), value) for key, value in values.items())
+    groups = [(clusters or {}).get(key, key) for key in values]
+    column.extend([hash(key) for key in values], [hash(group) for group in groups], list(values.values()))
     return column
 
 
