@@ -14,7 +14,7 @@ import metrics  # noqa: F401  # registers them all
 from filters.registry import build_filter
 from metrics.registry import find_metric
 from models.adapters import check_adapter
-from models.identity import adapter_config, adapter_weights
+from models.identity import adapter_config, adapter_weights, model_weights
 from models.locate import is_hub_name, model_folder, nearest_folder
 from pipeline.config import Step1Settings, Step2Settings, Step3Settings
 from pipeline.config_load import Loaded
@@ -57,20 +57,22 @@ def _tasks(loaded: Mapping[str, Loaded], hashes: FileHashes, faults: list[InputE
         imported = import_plan(first.settings, hashes, first.where).tasks
         _say_skipped(imported, first)
         return imported
+    base: Path | None = None
     with gathered(faults):
-        _check_models(first.settings, first)
+        base = _base_at_hand(first.settings, first)
     plan = make_plan(first.settings, hashes, first.where)
     _say_skipped(plan.tasks, first)
-    _check_plan(plan, faults)
+    _check_plan(plan, base, faults)
     return plan.tasks
 
 
 def _say_skipped(tasks: TaskSet, loaded: Loaded) -> None:
     for entry, names in tasks.skipped.items():
-        warn(f"{loaded.where('tasks')}: {entry} runs without {len(names)} tasks that have no data: {', '.join(names)}")
+        short = ", ".join(name.removeprefix(f"{entry}_") for name in names)
+        warn(f"{loaded.where('tasks')}: {entry} runs without {len(names)} tasks that have no data: {short}")
 
 
-def _check_plan(plan: Step1Plan, faults: list[InputError]) -> None:
+def _check_plan(plan: Step1Plan, base: Path | None, faults: list[InputError]) -> None:
     for task in plan.tasks.tasks:
         with gathered(faults):
             plan.generation(task)
@@ -78,30 +80,29 @@ def _check_plan(plan: Step1Plan, faults: list[InputError]) -> None:
     chosen = plan.settings.samples or {}
     faults += [_no_task(name, names, plan.where("samples", name)) for name in chosen if name not in names]
     with gathered(faults):
-        _check_adapters(plan)
+        _check_adapters(plan, base)
 
 
-def _check_models(settings: Step1Settings, loaded: Loaded) -> None:
-    """The base is a folder here, or could be a hub model."""
+def _base_at_hand(settings: Step1Settings, loaded: Loaded) -> Path | None:
+    """The folder of the base model; None where the hub may have it. Raises ModelError for one that is no model."""
     path = settings.model.path
-    try:
-        with blamed_on(loaded.where("model")):
-            model_folder(path, settings.model.revision, download=False)
-    except ModelError:
-        if not is_hub_name(path):
-            raise
-        near = nearest_folder(Path(path))
-        hint = f"; {near[0].lower()}{near[1:]}" if near.startswith("Did you mean") else ""
-        warn(f"{loaded.where('model')}: {path} is no folder here, and will be fetched from the hub{hint}")
+    with blamed_on(loaded.where("model")):
+        try:
+            folder = model_folder(path, settings.model.revision, download=False)
+        except ModelError:
+            if not is_hub_name(path):
+                raise
+        else:
+            model_weights(folder)
+            return folder
+    near = nearest_folder(Path(path))
+    hint = f"; {near[0].lower()}{near[1:]}" if near.startswith("Did you mean") else ""
+    warn(f"{loaded.where('model')}: {path} is no folder here, and will be fetched from the hub{hint}")
+    return None
 
 
-def _check_adapters(plan: Step1Plan) -> None:
+def _check_adapters(plan: Step1Plan, base: Path | None) -> None:
     """Each adapter is whole, and fits its base where that is at hand."""
-    settings = plan.settings.model
-    try:
-        base = model_folder(settings.path, settings.revision, download=False)
-    except ModelError:  # said already, or to be fetched
-        base = None
     for adapter in plan.adapters:
         with blamed_on(plan.blame(adapter)):
             adapter_config(adapter.path)

@@ -218,9 +218,9 @@ def test_letters_answer_the_questions_by_their_index(tmp_path: Path) -> None:
     ],
 )
 def test_letters_of_other_data_are_refused(tmp_path: Path, content: Any, said: str) -> None:
+    entry = letters(tmp_path, content)
     with pytest.raises(InputError, match=said):
-        for task in load(letters(tmp_path, content)).tasks:
-            list(task.examples(PromptSettings()))
+        [list(task.examples(PromptSettings())) for task in load(entry).tasks]
 
 
 def test_a_question_without_a_letter_has_no_answer(tmp_path: Path) -> None:
