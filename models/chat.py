@@ -9,10 +9,10 @@ from pipeline.errors import ModelError
 from pipeline.requests import Message
 
 
-def missing_template(where: str = "") -> ModelError:
-    """The error of a model that is asked in messages and has no chat template."""
+def missing_template(who: str, where: str = "") -> ModelError:
+    """The error of a model that `who` asks in messages, and that has no chat template."""
     return ModelError(
-        "the prompts are chat messages, and the model's tokenizer has no chat template",
+        f"{who} asks in chat messages, and the model's tokenizer has no chat template",
         where=where,
         fix="Name a Jinja file as step1.chat_template, or leave apply_chat_template out for tasks of plain text.",
     )
@@ -28,7 +28,7 @@ def render_chat(tokenizer: Any, messages: Sequence[Message], template: str | Non
     from jinja2 import TemplateError
 
     if template is None and not tokenizer.chat_template:
-        raise missing_template()
+        raise missing_template("the task")
     prefill = bool(messages) and messages[-1]["role"] == "assistant"
     try:
         rendered = tokenizer.apply_chat_template(

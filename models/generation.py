@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -22,39 +23,47 @@ _SYNONYMS = {
 _FIELDS = {field.name for field in msgspec.structs.fields(GenerationSettings)}
 
 
-def effective_generation(sources: Sequence[tuple[str, Mapping[str, Any]]]) -> GenerationSettings:
+Sources = Sequence[tuple[str, Mapping[str, Any]]]
+Where = Callable[[str, str], str]  # the place of a setting, from its source and name
+
+
+def effective_generation(sources: Sources, where: Where = lambda source, name: source) -> GenerationSettings:
     """The settings of `sources`, each named, the later winning. Raises InputError for an unknown name or value."""
     merged: dict[str, Any] = {}
     for source, settings in sources:
-        normal = _normal(source, settings)
+        normal = _normal(settings, partial(where, source))
         do_sample = normal.pop("do_sample", None)
         merged |= normal
         if do_sample is False:
             merged["temperature"] = 0.0
         elif do_sample and not merged.get("temperature"):
             merged["temperature"] = 1.0
-    try:
-        settings = msgspec.convert(merged, GenerationSettings, strict=False)
-    except msgspec.ValidationError as error:
-        raise InputError(f"generation settings: {error}", fix=f"Known: {', '.join(sorted(_FIELDS))}") from error
-    return _checked(settings)
+    return msgspec.convert(merged, GenerationSettings, strict=False)
 
 
-def _normal(source: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _normal(settings: Mapping[str, Any], where: Callable[[str], str]) -> dict[str, Any]:
+    """One source's settings under their common names."""
     normal: dict[str, Any] = {}
     for name, value in settings.items():
         known = _SYNONYMS.get(name, name)
         if known not in _FIELDS and known != "do_sample":
             near = difflib.get_close_matches(name, [*_FIELDS, "do_sample", *_SYNONYMS], 1)
             hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(_FIELDS))}"
-            raise InputError(f"{source}: there is no generation setting {name!r}", fix=hint)
+            raise InputError(f"there is no generation setting {name!r}", where=where(name), fix=hint)
         if known == "until":
             value = [value] if isinstance(value, str) else list(value or [])
+        if known in _FIELDS:
+            _check(name, known, value, where)
         normal[known] = value
     return normal
 
 
-def _checked(settings: GenerationSettings) -> GenerationSettings:
+def _check(name: str, known: str, value: Any, where: Callable[[str], str]) -> None:
+    try:
+        settings = msgspec.convert({known: value}, GenerationSettings, strict=False)
+    except msgspec.ValidationError as error:
+        wanted = str(error).partition(" - at")[0]
+        raise InputError(f"the generation setting {name} is {value!r}: {wanted}", where=where(name)) from error
     bounds = {
         "max_gen_toks": settings.max_gen_toks >= 1,
         "temperature": settings.temperature >= 0,
@@ -63,7 +72,5 @@ def _checked(settings: GenerationSettings) -> GenerationSettings:
         "min_p": 0 <= settings.min_p <= 1,
         "repetition_penalty": settings.repetition_penalty > 0,
     }
-    for name, holds in bounds.items():
-        if not holds:
-            raise InputError(f"generation setting {name} is out of range: {getattr(settings, name)}")
-    return settings
+    if not bounds.get(known, True):
+        raise InputError(f"the generation setting {name} is out of range: {value}", where=where(name))

@@ -82,10 +82,7 @@ def _content(folder: Path, hashes: FileHashes, whole_generation_config: bool) ->
     commit = hub_commit(folder)
     if commit is not None:
         return {"commit": commit}
-    weights = sorted({path for pattern in _WEIGHT_PATTERNS for path in folder.glob(pattern)})
-    weights = [path for path in weights if path.name not in _ADAPTER_WEIGHTS]
-    if not weights:
-        raise ModelError("the model folder has no weights", where=str(folder), fix=_what_a_model_has(folder))
+    weights = model_weights(folder)
     config = read_json(folder / "config.json", what="model")
     base: dict[str, Any] = {
         "weights": {path.name: hashes(path) for path in weights},
@@ -98,6 +95,15 @@ def _content(folder: Path, hashes: FileHashes, whole_generation_config: bool) ->
     if generation:
         base["generation_config"] = digest(generation)
     return base
+
+
+def model_weights(folder: Path) -> list[Path]:
+    """The weight files of the model in `folder`, sorted. Raises ModelError where there are none."""
+    weights = sorted({path for pattern in _WEIGHT_PATTERNS for path in folder.glob(pattern)})
+    weights = [path for path in weights if path.name not in _ADAPTER_WEIGHTS]
+    if not weights:
+        raise ModelError("the model folder has no weights", where=str(folder), fix=_what_a_model_has(folder))
+    return weights
 
 
 def _what_a_model_has(folder: Path) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from models.chat import missing_template
 from models.checkpoints import NamedAdapter, expand_adapters
 from models.generation import effective_generation
 from models.identity import ModelIdentity, chat_template, model_identity, tokenizer_fingerprint
-from models.locate import model_folder
+from models.locate import model_folder, nearest_folder
 from models.properties import generation_defaults, model_config, resolve_architecture, resolve_dtype, resolve_max_length
 from pipeline.config import NEUTRAL_ENGINE, Step1Settings, TaskSettings
-from pipeline.errors import DataError, blamed_on
+from pipeline.errors import DataError, TaskError, blamed_on
 from pipeline.fingerprint import FileHashes, digest
 from pipeline.lock_file import Basis
 from pipeline.requests import GenerationSettings
@@ -190,10 +189,12 @@ class Step1Plan:
         sources: list[tuple[str, Mapping[str, Any]]] = []
         if self.settings.engine.use_model_generation_config:
             sources.append(("generation_config.json", generation_defaults(self.folder)))
-        sources.append((self.where("generation"), self.settings.generation))
+        sources.append(("generation", self.settings.generation))
         sources.append((f"generation_kwargs of {task.name}", task.generation_kwargs))
-        sources.append((self.where("generation_override"), self.settings.generation_override))
-        return effective_generation(sources)
+        sources.append(("generation_override", self.settings.generation_override))
+        return effective_generation(
+            sources, lambda source, name: self.where(source, name) if source in Step1Settings.model_fields else source
+        )
 
     def examples(self, task: Task) -> list[Example]:
         """The task's documents with their requests; kept for the next model, which is asked the same."""
@@ -204,7 +205,7 @@ class Step1Plan:
             if lacking:
                 raise DataError(f"{task.name} has no document {min(lacking)}", where=self.where("samples", task.name))
             if not examples:
-                raise DataError(f"{task.name} has no document to ask about", where=self.where("tasks"))
+                raise self._nothing_to_ask(task)
             self._examples = (task.name, examples)
         return self._examples[1]
 
@@ -213,17 +214,21 @@ class Step1Plan:
         return (self.settings.samples or {}).get(task.name)
 
     def try_prompts(self, tasks: Iterable[Task]) -> None:
-        """Render the first document of each task: a missing column must not come to light hours later."""
-        for task in tasks:
-            for example in islice(task.examples(self.prompt_settings, limit=1), 1):
-                self._check_template([example])
+        """Render the first document of each task: a missing column must not come to light hours later.
 
-    def _check_template(self, examples: Sequence[Example]) -> None:
-        """Raises ModelError where messages are asked and the base's tokenizer cannot put them into a prompt."""
-        if self.chat_template is not None or chat_template(self.folder) is not None:
-            return
-        if any(not isinstance(spec.prompt, str) for example in examples for spec in example.requests):
-            raise missing_template(self.where("model"))
+        Raises ModelError where a task asks in messages and the base's tokenizer has no template for them.
+        """
+        code = self.settings.engine.trust_remote_code  # which may bring a template of its own
+        template = code or self.chat_template is not None or chat_template(self.tokenizer_folder) is not None
+        for task in tasks:
+            first = next(iter(task.examples(self.prompt_settings, limit=1)), None)
+            if first is None:
+                raise self._nothing_to_ask(task)
+            if not template and not all(isinstance(spec.prompt, str) for spec in first.requests):
+                raise missing_template(task.name, self.where("model"))
+
+    def _nothing_to_ask(self, task: Task) -> DataError:
+        return DataError(f"{task.name} has no document to ask about", where=self.where("tasks"))
 
     def calls(self, unit: Unit) -> list[list[Call]]:
         """The calls of each of the task's examples, in their order."""
@@ -242,6 +247,10 @@ def make_plan(settings: Step1Settings, hashes: FileHashes, where: Where) -> Step
 def run_tasks(settings: Step1Settings, hashes: FileHashes, where: Where) -> tuple[Step1Settings, TaskSet]:
     """The settings with the run's defaults in each task entry, and the tasks that these name."""
     entries = [_with_run_defaults(entry, settings) for entry in settings.tasks]
+    for number, folder in enumerate(settings.include_path):
+        if not Path(folder).expanduser().is_dir():
+            what = f"include_path names {folder}, and there is no such folder"
+            raise TaskError(what, where=where("include_path", number), fix=nearest_folder(Path(folder)))
     tasks = load_tasks(
         entries, settings.include_path, settings.trust_task_code, hashes, lambda number: where("tasks", number)
     )
