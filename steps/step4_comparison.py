@@ -107,9 +107,14 @@ class TaskComparison:
 
 
 def compare_task(
-    task: Task, models: Sequence[str], baseline: str | None, context: Context, confidence: float
+    task: Task,
+    models: Sequence[str],
+    baseline: str | None,
+    context: Context,
+    confidence: float,
+    before: Sequence[str] = (),
 ) -> TaskComparison:
-    """All models on one task, the baseline read first."""
+    """All models on one task, the baseline read first; `before` as in `primary_metric`."""
     result = TaskComparison()
     drawn: dict[str, NDArray[np.float64]] = {}
     metric = ""
@@ -118,7 +123,7 @@ def compare_task(
     for model in sorted(models, key=lambda name: name != baseline):
         scores = read_scores(context, model, task.name)
         result.faults.append(scores.faults(model, task.name))
-        shown = _shown(scores, task)
+        shown = _shown(scores, task, before)
         if shown is not None:
             metric, drawn[model] = shown[0], shown[1].values().ravel().copy()
         if model == baseline:
@@ -173,10 +178,10 @@ def primary_metric(task: Task, names: Iterable[str], before: Sequence[str] = ())
     return next((name for name in known if find_output(name)[0] == wanted), known[0] if known else None)
 
 
-def _shown(scores: TaskScores, task: Task) -> tuple[str, KeyedColumn] | None:
+def _shown(scores: TaskScores, task: Task, before: Sequence[str]) -> tuple[str, KeyedColumn] | None:
     """The metric whose distribution is drawn, semantic similarity or else the task's main one, and its values."""
     names = dict.fromkeys(name for _, name in scores.columns)
-    wanted = _SEMANTIC if _SEMANTIC in names else primary_metric(task, names)
+    wanted = _SEMANTIC if _SEMANTIC in names else primary_metric(task, names, before)
     if wanted is None or find_output(wanted)[1].vector:
         return None
     return next((name, column) for (_, name), column in scores.columns.items() if name == wanted)

@@ -29,7 +29,11 @@ def run_results(
     names = [model.name for model in manifest.models]
     base = next((model.name for model in manifest.models if model.adapter is None), None)
     baseline = base if len(names) > 1 else None
-    compared = [compare_task(task, names, baseline, context, settings.confidence) for task in tasks.tasks]
+    own = own_tasks(manifest)
+    compared = [
+        compare_task(task, names, baseline, context, settings.confidence, _GRADED if task.name in own else ())
+        for task in tasks.tasks
+    ]
     comparisons = [comparison for one in compared for comparison in one.comparisons]
     return RunResults(
         title=context.folder.root.name,
@@ -37,7 +41,7 @@ def run_results(
         models=[_reported(model) for model in manifest.models],
         rows=rows,
         groups={group.name: group.members for group in tasks.groups},
-        primary=_primary(tasks, rows, own_tasks(manifest)),
+        primary=_primary(tasks, rows, own),
         baseline=baseline,
         confidence=settings.confidence,
         comparisons=[*comparisons, *_group_comparisons(tasks.groups, comparisons, names, settings.confidence)],

@@ -14,6 +14,7 @@ from metrics.aggregation import find_aggregation
 from metrics.corpus_scores import ter_score
 from pipeline.errors import MetricError
 from stats.bootstrap import bootstrap, cluster_sums
+from stats.distribution import histogram
 from stats.mean import Column
 from stats.paired import KeyedColumn, paired_corpus, paired_mean
 from stats.vectors import VectorColumn
@@ -129,3 +130,14 @@ def test_an_aggregation_refuses_values_of_the_other_kind():
         find_aggregation("mean")(VectorColumn())
     with pytest.raises(MetricError, match="of counts"):
         find_aggregation("bleu")(Column())
+
+
+def test_histograms_have_common_bins_and_quantiles():
+    drawn = histogram({"a": np.array([0.0, 0.2, 1.0, np.nan]), "b": np.array([0.5]), "c": np.array([])}, (0.25, 0.5), 4)
+    assert drawn.edges == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert drawn.spreads["a"].counts == (2, 0, 0, 1)
+    assert drawn.spreads["a"].quantiles == (0.1, 0.2)
+    assert (drawn.spreads["b"].n, drawn.spreads["b"].counts) == (1, (0, 0, 1, 0))
+    assert "c" not in drawn.spreads
+    assert histogram({"a": np.array([1.0, 1.0])}, (0.5,)) is None
+    assert histogram({}, (0.5,)) is None

@@ -15,6 +15,7 @@ from reports.csv_file import results_csv
 from reports.json_file import all_results_json, task_results_json
 from reports.layout import decimals_for, figure_text, lay_out
 from reports.log_file import task_results_log
+from reports.run_results import Comparison
 from reports.table import results_markdown
 from reports.terminal import results_text
 from reports.width import display_width, padded
@@ -193,3 +194,42 @@ def test_log_lines_name_value_interval_and_size():
         "     f1,none a=b: 0.500 n = 100",
     ]
     assert task_results_log([]) == ""
+
+
+def compared(value, low, high, model="tuned"):
+    return Comparison(model, "gsm8k", "exact_match", "none", value=value, n=100, se=0.01, low=low, high=high)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "higher", "mark"),
+    [(0.01, 0.05, True, "▲"), (-0.01, 0.05, True, "≈"), (0.01, 0.05, False, "▼"), (0.01, 0.05, None, "Δ")],
+)
+def test_differences_stand_in_the_cells_with_what_their_interval_says(low, high, higher, mark):
+    rows = [row(higher_is_better=higher), row("tuned", value=0.53, higher_is_better=higher)]
+    text = results_markdown(rows, comparisons=[compared(0.03, low, high)], baseline="base")
+    _, line = table_lines(text)
+    assert line[4].strip("*") == "0.500 ± 0.050"
+    assert line[5].strip("*") == f"0.530 ± 0.050, {mark} +0.030 ± 0.010"
+    assert "difference to base on the same documents" in text
+    plain = results_text(rows, comparisons=[compared(0.03, low, high)]).splitlines()[2]
+    assert (f"0.530 ± 0.050 {mark}" in plain) == (higher is not None)
+
+
+def test_a_difference_of_nothing_has_no_sign_and_none_at_all_no_text():
+    rows = [row(), row("tuned")]
+    _, line = table_lines(results_markdown(rows, comparisons=[compared(-0.0001, -0.1, 0.1)]))
+    assert line[5] == "0.500 ± 0.050, ≈ 0.000 ± 0.010"
+    _, line = table_lines(results_markdown(rows, comparisons=[compared(None, None, None)]))
+    assert line[5] == "0.500 ± 0.050"
+
+
+def test_json_holds_the_difference_beside_the_figure():
+    results = json.loads(all_results_json([row(), row("tuned")], [compared(0.03, 0.01, 0.05)], "base"))
+    difference = results["tuned"]["gsm8k"]["exact_match,none"]["difference"]
+    assert (difference["baseline"], difference["value"], difference["low"], difference["n"]) == (
+        "base",
+        0.03,
+        0.01,
+        100,
+    )
+    assert "difference" not in results["base"]["gsm8k"]["exact_match,none"]
