@@ -13,7 +13,7 @@ import pytest
 
 from models.tokens import PromptEncoder
 from pipeline.config import TaskSettings
-from pipeline.errors import DataError, InputError
+from pipeline.errors import ConfigError, DataError, InputError
 from pipeline.fingerprint import FileHashes
 from pipeline.requests import GenerationSettings
 from steps.calls import Sampling, example_calls
@@ -227,3 +227,15 @@ def test_a_question_without_a_letter_has_no_answer(tmp_path: Path) -> None:
     (task,) = load(letters(tmp_path, {"anatomy": {}})).tasks
     (example,) = task.examples(PromptSettings())
     assert example.answer is None
+
+
+def test_a_misspelt_option_is_told_with_its_line(tmp_path: Path) -> None:
+    text = "task: exam\ntest_split: test\noutput_type: next_token\ndoc_to_text: q\ndoc_to_target: a\ndoc_to_choice: [a, b]\n"
+    (tmp_path / "exam.yaml").write_text(f"{text}prompt_form: turn\ncandidate_rule: first\n", "utf-8")
+    entry = TaskSettings(name="exam", data_files="x.csv")
+    with pytest.raises(ConfigError) as caught:
+        load_tasks([entry], [str(tmp_path)], False, FileHashes(), lambda number: "run.yaml:7")
+    assert [str(problem).rpartition("/")[2] for problem in caught.value.problems] == [
+        "exam.yaml:7: `prompt_form` cannot be 'turn'; did you mean turns?",
+        "exam.yaml:8: `candidate_rule` cannot be 'first'; there are either, last",
+    ]
