@@ -16,6 +16,8 @@ from metrics.registry import find_metric
 from models.adapters import check_adapter
 from models.identity import adapter_config, adapter_weights, model_weights
 from models.locate import is_hub_name, model_folder, nearest_folder
+from models.packages import check_packages
+from models.properties import model_config
 from pipeline.config import Step1Settings, Step2Settings, Step3Settings
 from pipeline.config_load import Loaded
 from pipeline.console import warn
@@ -60,6 +62,9 @@ def _tasks(loaded: Mapping[str, Loaded], hashes: FileHashes, faults: list[InputE
     base: Path | None = None
     with gathered(faults):
         base = _base_at_hand(first.settings, first)
+    if base is not None:
+        with gathered(faults), blamed_on(first.where("engine")):
+            check_packages(first.settings.engine, model_config(base))
     plan = make_plan(first.settings, hashes, first.where)
     _say_skipped(plan.tasks, first)
     _check_plan(plan, base, faults)
