@@ -53,8 +53,7 @@ def load_classification(source: Source, sigmoid: bool) -> Loaded:
     """A sequence-classification head of one label. Raises ModelError for several labels or a head without weights."""
     import transformers
 
-    config = model_config(source.folder)
-    labels = 1 if source.adapter else len(config.get("id2label") or (0, 1))
+    labels = 1 if source.adapter else _labels(model_config(source.folder))
     if labels != 1:
         raise ModelError(
             f"the model has {labels} labels, and a reward model has one", where=str(source.folder), fix=_ONE_LABEL
@@ -78,6 +77,13 @@ def load_classification(source: Source, sigmoid: bool) -> Loaded:
 
 
 _ONE_LABEL = "Name a model with num_labels 1, or another head: value or custom."
+
+
+def _labels(config: Mapping[str, Any]) -> int:
+    """How many labels the head has; transformers leaves out its default, two. A model without such a head gets one."""
+    names = config.get("architectures") or ()
+    default = (0, 1) if any(name.endswith("ForSequenceClassification") for name in names) else (0,)
+    return len(config.get("id2label") or default)
 
 
 def load_value_head(source: Source, sigmoid: bool) -> Loaded:
