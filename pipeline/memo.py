@@ -232,16 +232,15 @@ class Memo(MemoReader):
             self._enqueue([("UPDATE calls SET used_day = ? WHERE key = ?", (today, key))])
 
     def prune(self, unused_for_days: float, dry_run: bool = False) -> tuple[int, int]:
-        """Delete results not used for so many days; (results, bytes) removed, or that would be."""
+        """Delete results not used for so many days; (results, bytes) removed, or that would be. Raises StorageError."""
         oldest = int(time.time() / 86400 - unused_for_days)
-        row = self._reader.execute(
-            "SELECT count(*), coalesce(sum(length(value)), 0) FROM calls WHERE used_day < ?", (oldest,)
-        ).fetchone()
-        if not dry_run and row[0]:
-            self._reader.execute("DELETE FROM calls WHERE used_day < ?", (oldest,))
-            self._reader.execute("DELETE FROM failures")
-            self._reader.execute("VACUUM")
-        return int(row[0]), int(row[1])
+        counted = "SELECT count(*), coalesce(sum(length(value)), 0) FROM calls WHERE used_day < ?"
+        ((results, size),) = self._query(counted, (oldest,))
+        if not dry_run and results:
+            self._query("DELETE FROM calls WHERE used_day < ?", (oldest,))
+            self._query("DELETE FROM failures", ())
+            self._query("VACUUM", ())
+        return int(results), int(size)
 
     def _enqueue(self, statements: list[tuple[str, tuple[object, ...]]]) -> None:
         self._raise_error()
