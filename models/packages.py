@@ -37,6 +37,8 @@ def check_packages(settings: EngineSettings, config: Mapping[str, Any]) -> None:
     for method, asker in _methods(settings, config).items():
         for module, package in _QUANTIZATION.get(method, {}).items():
             _require(module, asker, package)
+    if settings.quantization is not None:  # the weights are placed while they are quantized
+        _require("accelerate", "quantization")
 
 
 def deciding_packages(settings: EngineSettings, config: Mapping[str, Any]) -> list[str]:

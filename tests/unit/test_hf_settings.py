@@ -115,6 +115,7 @@ def test_device_map_and_attention_change_no_result(base: Path) -> None:
         (EngineSettings(quantization=QuantizationSettings(method="bitsandbytes", load_in_4bit=True)), "bitsandbytes"),  # type: ignore[call-arg]
         (EngineSettings(quantization=QuantizationSettings(method="gptq", bits=4)), "optimum"),  # type: ignore[call-arg]
         (EngineSettings(quantization=QuantizationSettings(method="quanto")), "optimum-quanto"),
+        (EngineSettings(quantization=QuantizationSettings(method="fbgemm_fp8")), "accelerate"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
