@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import metrics  # noqa: F401  # registers them all
+from metrics.registry import MetricInput, find_metric
+from metrics.reward_model import reward_text
 from models.reward import RewardModel
 from models.scorers import metric_defaults, scorer_scope
-from pipeline.errors import InputError, ModelError
+from pipeline.errors import InputError, MetricError, ModelError, TaskError
 from pipeline.fingerprint import FileHashes
 from pipeline.requests import CallFailure
 from tests.reward_models import (
@@ -268,3 +271,31 @@ def test_the_identity_of_a_score_is_its_files_and_what_decides_it(tmp_path, base
     assert scope(adapter=str(other)) != adapted
     with pytest.raises(InputError, match="needs `model:`"):
         scorer_scope("reward", {}, hashes)
+
+
+def test_faults_of_a_metrics_arguments_are_told():
+    row = MetricInput(response="an answer", target="", document={"question": "why?"}, prompt="why?")
+    texts = find_metric("reward_model").asks.texts
+    assert texts(row, template="{{ question }} {{ response }}") == ["why? an answer"]
+    with pytest.raises(MetricError, match="'respnse' is undefined") as caught:
+        texts(row, template="{{ respnse }}")
+    assert "question, response" in caught.value.fix
+    with pytest.raises(MetricError, match="a template, or the dialogue"):
+        texts(row)
+    with pytest.raises(MetricError, match="has no 'times'"):
+        find_metric("reward_model").function([], [], template="x", scale={"times": 4})
+    with pytest.raises(TaskError, match="has no argument 'tempate'"):
+        find_metric("reward_model", {"tempate": "x"})
+
+
+def test_a_template_can_reach_nothing_but_the_row():
+    row = MetricInput(response="an answer", target="")
+    with pytest.raises(MetricError, match="unsafe"):
+        reward_text(row, "{{ ''.__class__.__mro__ }}")
+
+
+def test_a_given_beginning_of_the_answer_is_part_of_it():
+    prompt = [{"role": "user", "content": "why?"}, {"role": "assistant", "content": "Because "}]
+    row = MetricInput(response="it is", target="", prompt=prompt)
+    (text,) = find_metric("reward_model").asks.texts(row, chat=True)
+    assert json.loads(text) == [prompt[0], {"role": "assistant", "content": "Because it is"}]
