@@ -72,12 +72,11 @@ def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> N
     lock.put(unit.task.name, entry)
     columns = _Columns()
     source = step.source(unit, context)
+    place = str(source)
     decoder = msgspec.json.Decoder(_Scored)
     remake = context.command(step.before)
     for number, lines in read_lines(source):
-        columns.add(
-            decode_line(decoder, line, str(source), number + offset, remake) for offset, line in enumerate(lines)
-        )
+        columns.add(decode_line(decoder, line, place, number + offset, remake) for offset, line in enumerate(lines))
     scored = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     asked = [metric["name"] for metric in scored.basis.settings.get("metrics", [])] if scored else []
     rows = list(columns.aggregate(unit, basis.settings)) or list(columns.nothing_but_errors(unit, asked))

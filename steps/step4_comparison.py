@@ -139,13 +139,9 @@ def read_scores(context: Context, model: str, task: str) -> TaskScores:
     scores = TaskScores()
     decoder = msgspec.json.Decoder(_Scored)
     source = context.folder.view("step3", model, task)
+    place, remake = str(source), context.command("step3")
     for number, lines in read_lines(source):
-        scores.add(
-            [
-                decode_line(decoder, line, str(source), number + offset, context.command("step3"))
-                for offset, line in enumerate(lines)
-            ]
-        )
+        scores.add([decode_line(decoder, line, place, number + offset, remake) for offset, line in enumerate(lines)])
     return scores
 
 
