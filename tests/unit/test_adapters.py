@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -236,9 +235,9 @@ def test_pickled_weights_load_too(made: Path, lora: Path) -> None:
 
 
 @pytest.fixture
-def other_template(lora: Path) -> Iterator[Path]:
+def other_template(lora: Path) -> Path:
     (lora / "chat_template.jinja").write_text("{% for m in messages %}[{{ m['content'] }}]{% endfor %}")
-    yield lora
+    return lora
 
 
 def test_a_template_of_its_own_asks_which_one_counts(made: Path, other_template: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -68,7 +69,7 @@ def test_weights_config_end_ids_and_code_each_count(base: Path) -> None:
     seen.append(model_identity(base, FileHashes()).as_dict())
     (base / "modeling_custom.py").write_text("SCALE = 1\n")
     seen.append(model_identity(base, FileHashes()).as_dict())
-    assert all(one != other for one, other in zip(seen, seen[1:], strict=False))
+    assert all(one != other for one, other in itertools.pairwise(seen))
 
 
 def test_penalties_count_only_where_they_are_used(base: Path) -> None:
