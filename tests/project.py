@@ -73,7 +73,7 @@ class Project:
         root = self.folder / "output" / run
         names = VIEW_NAMES if step is None else VIEW_NAMES[step - 1 : step]
         return {
-            str(path.relative_to(root)): [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            str(path.relative_to(root)): [json.loads(line) for line in path.read_bytes().splitlines()]
             for name in names
             for path in sorted(root.glob(f"*/*/{name}"))
         }
