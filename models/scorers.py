@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from models.identity import adapter_identity
-from models.locate import hub_commit, model_folder
+from models.locate import hub_commit, is_hub_name, model_folder
 from models.reward_settings import CONFIG, HEAD_FILES, METRIC_KEYS, reward_config
 from pipeline.errors import InputError, ModelError
 from pipeline.fingerprint import FileHashes
@@ -53,10 +53,7 @@ def scorer_scope(kind: str, settings: Mapping[str, Any], hashes: FileHashes) -> 
 
     Loads nothing. Raises InputError where no model is named, ModelError where it is not there.
     """
-    if "model" not in settings:
-        raise InputError(
-            f"a metric that asks a model of the kind {kind} needs `model:`", fix="Give a folder or hub name"
-        )
+    check_named(kind, settings)
     deciding = {name: value for name, value in settings.items() if name not in NEUTRAL_SCORER}
     folder = model_folder(settings["model"], settings.get("revision"))
     scope = {"kind": kind, "settings": deciding, "model": folder_identity(folder, hashes)}
@@ -65,6 +62,17 @@ def scorer_scope(kind: str, settings: Mapping[str, Any], hashes: FileHashes) -> 
         beside = [adapter / name for name in (*HEAD_FILES, CONFIG) if (adapter / name).exists()]
         scope["adapter"] = adapter_identity(adapter, hashes) | {path.name: hashes(path) for path in beside}
     return scope
+
+
+def check_named(kind: str, settings: Mapping[str, Any]) -> None:
+    """Raises InputError where no model is named, ModelError for one that is neither here nor a hub model's name."""
+    if "model" not in settings:
+        raise InputError(
+            f"a metric that asks a model of the kind {kind} needs `model:`",
+            fix="Give a folder or hub name: step3: {metrics: [{name: <the metric>, model: <folder or hub name>}]}",
+        )
+    if not is_hub_name(settings["model"]):
+        model_folder(settings["model"], settings.get("revision"), download=False)
 
 
 def metric_defaults(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import filters  # noqa: F401  # registers them all
 import metrics  # noqa: F401  # registers them all
@@ -27,8 +28,9 @@ from pipeline.run_folder import run_folder
 from steps.manifest import read_manifest
 from steps.step1_import import import_plan
 from steps.step1_plan import Step1Plan, make_plan
+from steps.step3_models import check_model
 from steps.step3_scoring import task_metrics
-from tasks.task import TaskSet
+from tasks.task import MetricSpec, TaskSet
 
 
 def preflight(loaded: Mapping[str, Loaded], hashes: FileHashes) -> None:
@@ -138,9 +140,14 @@ def _check_run_metrics(
             find_metric(metric.name, metric.arguments, where)
         faults += [_no_task(name, names, where) for name in metric.tasks or () if tasks and name not in names]
     if len(faults) == before:
+        asked: dict[tuple[str, Any], tuple[str, MetricSpec]] = {}
         for task in tasks.tasks if tasks else ():
             with gathered(faults):
-                task_metrics(task, settings)
+                for spec in task_metrics(task, settings):
+                    asked.setdefault((spec.name, spec.arguments.get("model")), (task.name, spec))
+        for name, spec in asked.values():
+            with gathered(faults), blamed_on(f"{loaded.where('metrics')}: {spec.name} of {name}"):
+                check_model(spec)
 
 
 def _check_task_filters(tasks: TaskSet, faults: list[InputError]) -> None:

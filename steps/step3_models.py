@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from metrics.registry import Asks, Metric, MetricInput, find_metric
-from models.scorers import Scorer, metric_defaults, open_scorer, scorer_scope
+from models.scorers import Scorer, check_named, metric_defaults, open_scorer, scorer_scope
 from pipeline.console import say
 from pipeline.execution import Chunk, Spec
 from pipeline.fingerprint import canonical, digest
@@ -41,6 +41,13 @@ def own_arguments(metric: MetricSpec) -> dict[str, Any]:
 
 def model_settings(metric: MetricSpec, asks: Asks) -> dict[str, Any]:
     return {name: value for name, value in metric.arguments.items() if name in asks.settings}
+
+
+def check_model(metric: MetricSpec) -> None:
+    """Raises InputError where the metric asks a model and names none that can be had."""
+    asks = find_metric(metric.name).asks
+    if asks is not None:
+        check_named(asks.scorer, model_settings(metric, asks))
 
 
 def model_scope(metric: MetricSpec, context: Context) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def make_models(folder: Path) -> None:
 
 
 def settings(**first: object) -> dict[str, object]:
-    reward = {"name": "reward_model", "model": "models/BaichuanCharRM", "trust_remote_code": True, "max_length": 1024}
+    reward = {"name": "reward_model", "model": "models/BaichuanCharRM", "trust_remote_code": True, "max_length": 256}
     return {
         "output_dir": "output/run",
         "step1": {

@@ -198,7 +198,12 @@ def _write_data_of(folder: Path, entry: dict[str, Any]) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         content = {".csv": "question,answer,output\nq,a,o\n", ".jsonl": "{}\n"}.get(Path(name).suffix, "[]")
         (folder / name).write_text('{"anatomy": {"0": "A"}}' if "results" in name else content, "utf-8")
-    if "data_dir" in entry:
+    if entry["name"] == "charactereval":
+        for name, content in (("test_data", "[]"), ("id2metric", "{}"), ("character_profiles", "{}")):
+            path = folder / entry["data_dir"] / f"{name}{'.json' if 'profiles' in name else '.jsonl'}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, "utf-8")
+    elif "data_dir" in entry:
         (folder / entry["data_dir"]).parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(folder / entry["data_dir"], "w") as archive:
             for split in ("dev", "test"):
