@@ -28,7 +28,18 @@ def results_text(
     layout = lay_out(rows, groups, comparisons)
     if not layout.lines:
         return "There are no results.\n"
-    return _drawn(layout, width) if color else _plain(layout)
+    return (_drawn(layout, width) if color else _plain(layout)) + _legend(layout, color)
+
+
+def _legend(layout: Layout, color: bool) -> str:
+    """What the marks mean that stand in the table."""
+    cells = [cell for line in layout.lines for cell in line.cells]
+    parts = []
+    if any(cell.best for cell in cells):
+        parts.append(f"{'green' if color else '*'} best of its line")
+    if any(cell.verdict for cell in cells):
+        parts.append("▲ ▼ better or worse than the baseline beyond chance, ≈ neither")
+    return f"{'; '.join(parts)}\n" if parts else ""
 
 
 def _plain(layout: Layout) -> str:

@@ -79,7 +79,9 @@ def run_units(
             compute(unit, basis(unit))
     entries = [step.lock_file(unit, context).get(unit.task.name) for unit in units]
     errors = sum(entry.counts.get("errors", 0) for entry in entries if entry)
-    say(f"{step.name}: {len(units)} views up to date" + (f", {errors} error rows" if errors else ""))
+    say(
+        f"{step.name}: {len(units)} views up to date" + (f", {errors} error row{'s' * (errors != 1)}" if errors else "")
+    )
     return errors
 
 

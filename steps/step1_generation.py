@@ -49,10 +49,25 @@ def generate(plan: Step1Plan, context: Context) -> int:
         with closing(claim(context.folder, "step1", plan.units, lambda unit: reasons(plan, unit, context))) as units:
             for unit in units:
                 _UnitWork(unit, plan, context, memo, engine).run()
-    entries = [LockFile(context.folder, "step1", unit.model).get(unit.task.name) for unit in plan.units]
-    errors = sum(entry.counts.get("errors", 0) for entry in entries if entry)
-    say(f"step1: {len(entries)} views up to date" + (f", {errors} error rows" if errors else ""))
+    found = [LockFile(context.folder, "step1", unit.model).get(unit.task.name) for unit in plan.units]
+    entries = [entry for entry in found if entry is not None]
+    errors = sum(entry.counts.get("errors", 0) for entry in entries)
+    say(f"step1: {len(entries)} views up to date" + (f", {errors} error row{'s' * (errors != 1)}" if errors else ""))
+    for line in _error_lines(entries):
+        say(line)
     return errors
+
+
+def _error_lines(entries: Sequence[Entry]) -> Iterator[str]:
+    """What the error rows are, a line a kind, with one of its messages."""
+    counts: Counter[str] = Counter()
+    messages: dict[str, str] = {}
+    for entry in entries:
+        for kind, (count, message) in entry.run.get("errors", {}).items():
+            counts[kind] += count
+            messages.setdefault(kind, message)
+    for kind, count in counts.most_common():
+        yield f"  {count} {kind}, such as: {messages[kind]}"
 
 
 def reasons(plan: Step1Plan, unit: Unit, context: Context) -> list[str]:
@@ -84,6 +99,7 @@ class _UnitWork:
     engine: LazyEngine
     made: int = 0
     tokens: Counter[str] = field(default_factory=Counter)
+    errors: dict[str, tuple[int, str]] = field(default_factory=dict)  # kind -> rows, and one of their messages
 
     def run(self) -> None:
         """Ask what is missing, then write the view. What is asked is in the memo before anything else happens."""
@@ -101,7 +117,7 @@ class _UnitWork:
                 self._ask(missing, examples, calls)
             self.memo.flush()
             entry.view, counts = self._write(examples, calls)
-            entry.run["engines"] = self.memo.engine_versions(every)
+            entry.run |= {"engines": self.memo.engine_versions(every), "errors": self.errors}
             entry.state, entry.finished = "done", now()
             entry.counts = dict(counts | Counter(calls=len(every), made=self.made, memo=len(every) - len(missing)))
         finally:  # an interrupted run's time and tokens count too
@@ -174,7 +190,10 @@ class _UnitWork:
                 for example, group in lot:
                     row = make_row(self.unit.model, self.unit.task.name, example, group, results, failures)
                     counts["rows"] += 1
-                    counts["errors"] += row.status == "error"
+                    if row.error is not None:
+                        counts["errors"] += 1
+                        count, message = self.errors.get(row.error.type, (0, row.error.message))
+                        self.errors[row.error.type] = (count + 1, message)
                     counts["truncated"] += any(request.truncated_tokens for request in row.requests)
                     writer.write(encode_row(row))
             return writer.commit(), counts

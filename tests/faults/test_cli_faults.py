@@ -272,7 +272,7 @@ def test_documents_that_are_too_long_are_error_rows(project: Project) -> None:
     for _ in range(3):
         done = project.run("all", "run.yaml", "--verbose", expect=1)
         made.append(len(project.answered()))
-        assert "1 error row" in done.stderr
+        assert "1 error row\n  1 ContextTooLong, such as: the continuation has " in done.stderr
         assert "1 error)" in done.stdout
     assert made == [8, 9, 9]
     rows = project.views(step=1)["base/blimp_causative/step1_generation.jsonl"]
