@@ -26,7 +26,10 @@ from pipeline.run_folder import RunFolder, run_folder  # noqa: E402
 from pipeline.views import ViewWriter, write_file  # noqa: E402
 from steps.manifest import Manifest, ModelRecord, write_manifest  # noqa: E402
 
-WORDS = "the a cat dog house runs sleeps over under quickly river apple seven eleven answer is not blue green".split()
+WORDS = (
+    *("the", "a", "cat", "dog", "house", "runs", "sleeps", "over", "under", "quickly"),
+    *("river", "apple", "seven", "eleven", "answer", "is", "not", "blue", "green"),
+)
 TASK = """task: million
 dataset_path: json
 dataset_kwargs: {data_files: {test: nowhere.jsonl}}
@@ -95,7 +98,8 @@ def main() -> None:
     print(f"{given.rows:,} rows, {given.processes} processes")
     for step in ("step2", "step3", "step4"):
         began = time.monotonic()
-        subprocess.run([sys.executable, str(ROOT / "main.py"), step, str(yaml), "--quiet"], check=True, stdout=sys.stderr)
+        command = [sys.executable, str(ROOT / "main.py"), step, str(yaml), "--quiet"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.monotonic() - began
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         print(f"{step}: {seconds:6.1f} s, {given.rows / seconds:9,.0f} rows/s, largest process so far {peak:.0f} MB")

@@ -62,7 +62,7 @@ class EngineSettings(Settings):
     attn_implementation: str | None = None
     """How attention is computed: `sdpa`, `eager`, `flash_attention_2` …; by default as transformers chooses."""
     quantization: QuantizationSettings | None = None
-    """Quantize the weights while loading, by transformers' configurations: `{method: bitsandbytes, load_in_4bit: true}`."""
+    """Quantize the weights at loading, as transformers does it: `{method: bitsandbytes, load_in_8bit: true}`."""
     max_length: Annotated[int, Field(gt=1)] | None = None
     """Longest sequence in tokens, prompt and answer together; by default what the model's config says."""
     add_bos_token: bool | None = None

@@ -1,13 +1,13 @@
 """The memo: what was put is found again, by any process, whatever ended the one that put it."""
 
 import hashlib
-from pathlib import Path
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 

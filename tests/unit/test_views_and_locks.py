@@ -32,9 +32,14 @@ def test_a_view_appears_with_its_last_byte(tmp_path):
 def test_a_view_that_fails_leaves_the_old_one(tmp_path):
     path = tmp_path / "view.jsonl"
     write_file(path, "old\n")
-    with pytest.raises(RuntimeError), ViewWriter(path) as writer:
-        writer.write(b"new\n")
-        raise RuntimeError
+
+    def fail_half_way():
+        with ViewWriter(path) as writer:
+            writer.write(b"new\n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert path.read_text() == "old\n"
 
 
@@ -166,7 +171,8 @@ def test_a_file_overwritten_with_size_and_mtime_kept_is_hashed_anew(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "safe"), [("base", "base"), ("коала", "коала"), ("a/b", "a_b-"), ("x" * 200, "x" * 100 + "-"), ("..", "_-")]
+    ("name", "safe"),
+    [("base", "base"), ("коала", "коала"), ("a/b", "a_b-"), ("x" * 200, "x" * 100 + "-"), ("..", "_-")],
 )
 def test_names_are_safe_on_any_file_system(name, safe):
     assert safe_name(name).startswith(safe)
