@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import random
-import subprocess
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -65,17 +65,27 @@ def settings(**first: object) -> dict[str, object]:
     }
 
 
-def kill_after(project: Project, seconds: float, step: str, until: Path | None = None) -> bool:
-    """Start `step`, wait for `until` to be there, kill the process that much later; whether it still ran."""
+def kill_at(project: Project, step: str, kind: str, calls: int) -> None:
+    """Start `step` and kill it once the memo holds so many calls of `kind`."""
     process = project.popen(step, "run.yaml")
-    while until is not None and not until.exists() and process.poll() is None:
-        time.sleep(0.05)
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    while known(project, kind) < calls:
+        assert process.poll() is None, "the step ended before it could be killed"
+        time.sleep(0.1)
+    process.kill()
     process.communicate()
-    return process.returncode == -9
+
+
+def known(project: Project, kind: str) -> int:
+    path = project.folder / "output/.memo/memo.sqlite"
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):  # not yet made, or busy
+        return int(connection.execute("SELECT count(*) FROM calls WHERE kind = ?", [kind]).fetchone()[0])
+    return 0
+
+
+def counts(project: Project, step: str) -> dict[str, int]:
+    return json.loads((project.folder / f"output/run/base/{step}.lock.json").read_text())["charactereval"]["counts"]
 
 
 def run_to_the_end(project: Project, step: str) -> None:
@@ -148,14 +158,16 @@ def test_sixty_examples(project):
 @pytest.mark.slow
 def test_all_examples_with_three_kills(project):
     project.write_settings()
-    memo = project.folder / "output/.memo/memo.sqlite"
-    moments = random.Random(3)
-    killed = [kill_after(project, moments.uniform(4, 12), "step1", memo) for _ in range(2)]
+    kill_at(project, "step1", "GenerateResult", 400)
+    kill_at(project, "step1", "GenerateResult", 2000)
     run_to_the_end(project, "step1")
+    assert counts(project, "step1")["made"] <= 2564
     run_to_the_end(project, "step2")
-    killed.append(kill_after(project, moments.uniform(8, 14), "step3"))
-    assert killed == [True] * 3, "a kill came too late: the step had ended"
+    kill_at(project, "step3", "reward", 3000)
     run_to_the_end(project, "all")
+    scored = counts(project, "step3")
+    assert scored["memo"] >= 3000
+    assert scored["memo"] + scored["made"] == known(project, "reward")
     check_counts(project, 4564)
     views = project.views(step=2)
     assert sum(map(len, views.values())) == 8032
