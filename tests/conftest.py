@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.project import Project, make_project, project_settings
 from tests.tiny_models import make_adapter, make_base
+
+# Processes that the tests start hear signals also where whoever runs the tests, in the background say, ignores them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Python code that comes with test models is copied to a folder of this process, not to the user's cache.
+os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="modules-")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["HF_MODULES_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

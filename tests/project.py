@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -22,11 +21,6 @@ VIEW_NAMES = (
     "step3_evaluation.jsonl",
     "step4_eval_scores.jsonl",
 )
-
-
-def hear_signals() -> None:
-    """In a process to be started: undo that whoever runs the tests in the background has SIGINT ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
@@ -57,7 +51,6 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=hear_signals,
             **options,
         )
 

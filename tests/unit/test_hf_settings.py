@@ -154,8 +154,7 @@ def test_quantization_goes_to_the_class_of_transformers() -> None:
             quantization_config(settings)
 
 
-def test_a_models_own_code_needs_trust(base: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+def test_a_models_own_code_needs_trust(base: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(base, tmp_path / "own"))
     (folder / "own.py").write_text(OWN_CODE)
     config = json.loads((folder / "config.json").read_text())

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.project import hear_signals
-
 HEAD = """
 import hashlib, os, signal, sys, time
 from pipeline.interrupts import Interrupted, at_interrupt, interruptible
@@ -89,7 +87,6 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=hear_signals,
         )
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n", self.process.communicate()[1]
