@@ -58,12 +58,18 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
+    environment.filters["by_words"] = _by_words
     return environment
 
 
 def _breakable(name: str) -> Markup:
     """A model's name, which may go on in a new line after the folder that it begins with."""
     return Markup("__<wbr>").join(name.split("__"))
+
+
+def _by_words(name: str) -> Markup:
+    """A task's name, which may go on in a new line after each word."""
+    return Markup("_<wbr>").join(name.split("_"))
 
 
 def _main_table(results: RunResults, lines: Sequence[Headline]) -> Layout:

@@ -15,11 +15,23 @@ def summary_sentences(results: RunResults, lines: Sequence[Headline]) -> list[st
     """A few sentences for someone who has not seen the run; the most telling first."""
     compared = [line for line in lines if line.differences and line.higher_is_better is not None]
     if results.baseline is None or not compared:
-        return [_figures_sentence(line) for line in lines[:_LISTED] if line.figures]
+        return [_figures_sentence(line) for line in lines[:_LISTED] if line.figures] + _fault_sentences(results)
     sentences = [_best_sentence(results, line) for line in compared[:_LISTED]]
     if len(compared) > _LISTED:
         sentences.append(f"{len(compared) - _LISTED} further benchmarks stand in the table.")
-    sentences += _trade(results, compared)
+    return sentences + _trade(results, compared) + _fault_sentences(results)
+
+
+def _fault_sentences(results: RunResults) -> list[str]:
+    """What every figure should be read with: answers that are not there, and prompts that were not asked in full."""
+    rows = sum(one.documents for one in results.faults)
+    errors = sum(one.errors for one in results.faults)
+    truncated = sum(one.truncated for one in results.faults)
+    sentences = []
+    if errors:
+        sentences.append(f"{errors} of {rows} rows of answers ended in errors and are left out of the figures.")
+    if truncated:
+        sentences.append(f"{truncated} of {rows} rows of answers had prompts too long for the model, which were cut.")
     return sentences
 
 
@@ -66,7 +78,7 @@ def _trade(results: RunResults, lines: Sequence[Headline]) -> list[str]:
         return []
     first = max(gains, key=lambda model: (len(gains[model]), _gain(gains[model][0], model)))
     if not losses.get(first):
-        return [f"{first} shows no clear loss anywhere."]
+        return [f"{first} shows no clear loss by these metrics."]
     lost = "; ".join(f"{line.task}, {_change(results, line, first)}" for line in losses[first])
     sentences = [f"The price: {first} has clearly lost on {lost}."]
     spared = [model for model in gains if model not in losses]

@@ -115,6 +115,13 @@ def test_the_main_table_has_a_row_a_task_and_a_column_a_model():
     assert page.texts["b"][:2] == ["0.800 ± 0.020", "0.900 ± 0.020"]
 
 
+def test_a_table_of_main_metrics_says_that_there_are_others():
+    others = [row(model, metric="f1") for model in ("base", "one", "two")]
+    note = "Each task or group stands here by its main metric"
+    assert note in report_html(run(rows=[*run().rows, *others]))
+    assert note not in report_html(run())
+
+
 def test_the_summary_says_what_was_gained_and_what_it_cost():
     results = run()
     assert summary_sentences(results, headlines(results)) == [
@@ -123,6 +130,15 @@ def test_the_summary_says_what_was_gained_and_what_it_cost():
         "0.700 against 0.900 (−0.200 ± 0.025).",
         "The price: two has clearly lost on keep, 0.700 against 0.900 (−0.200 ± 0.025).",
         "Without a clear loss: one, which gains on add: 0.600 against 0.400 (+0.200 ± 0.025).",
+    ]
+
+
+def test_the_summary_says_what_the_figures_lack():
+    faults = [Faults("base", "add", 100), Faults("two", "add", 100, errors=3, truncated=40)]
+    results = run(faults=faults)
+    assert summary_sentences(results, headlines(results))[-2:] == [
+        "3 of 200 rows of answers ended in errors and are left out of the figures.",
+        "40 of 200 rows of answers had prompts too long for the model, which were cut.",
     ]
 
 
