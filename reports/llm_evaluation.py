@@ -108,8 +108,16 @@ def results_table_markdown(summaries: Sequence[ModelSummary]) -> str:
     lines = [["Model", *columns]]
     for model, one in figures.items():
         lines.append([escaped(model), *(_shown(one[name], name) for name in columns)])
-    note = "`sem_sim_score` is a mean cosine, speeds are of answers generated anew, the rest is in percent."
-    return f"## llm_evaluation\n\n{markdown_table(lines)}\n\n{note}"
+    return f"## llm_evaluation\n\n{markdown_table(lines)}\n\n{_note(columns)}"
+
+
+def _note(columns: Sequence[str]) -> str:
+    """The units of the columns that are there."""
+    parts = ["`sem_sim_score` is a mean cosine"] if "sem_sim_score" in columns else []
+    parts += ["speeds are of answers generated anew"] if "samples_per_second" in columns else []
+    parts.append("the rest is in percent" if parts else "in percent")
+    text = ", ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _figures(summary: ModelSummary) -> dict[str, float | None]:
