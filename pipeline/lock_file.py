@@ -144,5 +144,7 @@ def _label(one: Any, two: Any) -> str | None:
 def _short(value: Any) -> str:
     if value is _ABSENT:
         return "(not set)"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = msgspec.json.encode(value).decode()
     return text if len(text) <= 60 else text[:57] + "..."

@@ -45,7 +45,19 @@ def status(path: Path, overrides: Sequence[str]) -> int:
 
 
 def run_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str]) -> Iterator[Line]:
-    """The state of every view of the steps that the file holds."""
+    """The state of every view of the steps that the file holds; a step before it that is to run again is named."""
+    stale: dict[tuple[str, str], str] = {}
+    for line in _step_lines(loaded, path, overrides):
+        first = stale.get((line.model, line.task))
+        if not line.state.startswith(FRESH):
+            stale.setdefault((line.model, line.task), line.step)
+        elif first is not None:
+            yield line._replace(state=f"{line.state} until {first} is run")
+            continue
+        yield line
+
+
+def _step_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str]) -> Iterator[Line]:
     plan: Step1Plan | ImportPlan | None = None
     with Workers(1) as workers:
         for step in (step for step in STEPS if step in loaded):
