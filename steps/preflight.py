@@ -145,6 +145,10 @@ def _check_run_metrics(
             with gathered(faults):
                 for spec in task_metrics(task, settings):
                     asked.setdefault((spec.name, spec.arguments.get("model")), (task.name, spec))
+        valued = {name for name, _ in asked}
+        for number, metric in enumerate(settings.metrics):
+            if tasks and len(faults) == before and metric.name not in valued:
+                warn(f"{loaded.where('metrics', number)}: no task of this run has answers that {metric.name} can value")
         for name, spec in asked.values():
             with gathered(faults), blamed_on(f"{loaded.where('metrics')}: {spec.name} of {name}"):
                 check_model(spec)
