@@ -39,7 +39,7 @@ COMMANDS = {
     "step4": (
         "aggregation: figures, errors, tables",
         "Turns step 3's values into figures with standard errors, for each model, task, metric and filter.\n"
-        "Writes step4_eval_scores.jsonl, results.md, results.csv and all_results.json.",
+        "Writes step4_eval_scores.jsonl, report.html, results.md, results.csv and all_results.json.",
         "python main.py step4 yamls/step4.yaml",
     ),
     "all": (
@@ -49,7 +49,8 @@ COMMANDS = {
     ),
     "check": (
         "validate settings, tasks, files and names",
-        "Says all that is wrong with a file at once, without loading a model.",
+        "Says all that is wrong with a file, without loading a model: its settings, and where these are in order the\n"
+        "names and files in it. With --plan, the questions are read too.",
         "python main.py check yamls/demo.yaml --plan",
     ),
     "status": (
