@@ -257,6 +257,23 @@ def test_steps_before_their_turn(project: Project) -> None:
         assert plan.count("\nstep4 ") == 3
 
 
+def test_steps_after_one_that_is_out_of_date_are_not_called_fresh_alone(finished: Project) -> None:
+    plan = finished.run("check", "run.yaml", "--plan", "--set", "step1.limit=3").stdout.splitlines()
+    first = [line for line in plan if line.startswith("step1")]
+    assert all("limit: " in line and " -> 3 (0 of " in line for line in first)
+    after = [line for line in plan if line.startswith(("step2", "step3", "step4"))]
+    assert len(after) == 3 * len(first)
+    assert all(line.endswith(": fresh until step1 is run") for line in after)
+
+
+def test_a_metric_that_values_no_task(project: Project) -> None:
+    tasks = [{"name": "own", "data": "data/own.json", "format": "alpaca"}]
+    project.write_settings(step1={"tasks": tasks}, step3={"metrics": [{"name": "acc"}, {"name": "rouge"}]})
+    said = project.run("check", "run.yaml").stderr
+    assert "no task of this run has answers that acc can value" in said
+    assert "rouge" not in said
+
+
 @pytest.mark.slow
 def test_documents_that_are_too_long_are_error_rows(project: Project) -> None:
     """They are counted, never averaged, tried `max_attempts` times over all runs; the other rows are fine."""
