@@ -18,6 +18,9 @@ from pipeline.requests import (
     ScoreResult,
 )
 
+# Raised when this project's own code changes what an engine or scorer answers: older answers are not reused then.
+ANSWERS_VERSION = 1
+
 
 @dataclass(frozen=True)
 class Adapter:

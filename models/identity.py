@@ -170,7 +170,7 @@ def tokenizer_fingerprint(folder: Path, chat_template_file: Path | None = None) 
     config_path = folder / "tokenizer_config.json"
     config = read_json(config_path, what="tokenizer") if config_path.exists() else {}
     vocabulary = _vocabulary(folder)
-    if not vocabulary:
+    if not vocabulary and chat_template_file is None:
         return None
     counting = {name: value for name, value in config.items() if name not in _UNNAMED_TOKENIZER_FIELDS}
     if isinstance(counting.get("tokenizer_class"), str):  # the two names of one tokenizer, by transformers' version
@@ -191,8 +191,9 @@ def _vocabulary(folder: Path) -> dict[str, str]:
     if path.exists():
         content = read_json(path, what="tokenizer")
         return {path.name: digest({name: content[name] for name in content if name not in ("padding", "truncation")})}
-    names = ("vocab.json", "merges.txt", "vocab.txt", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model")
-    return {name: text_digest((folder / name).read_bytes()) for name in names if (folder / name).exists()}
+    patterns = ("vocab*", "merges*", "*.model", "*.spm", "*.tiktoken", "*.bpe", "*.codes", "tokenization*.py")
+    files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    return {path.name: text_digest(path.read_bytes()) for path in files}
 
 
 def chat_template(folder: Path) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from models.engine import ANSWERS_VERSION
 from models.identity import adapter_identity
 from models.locate import hub_commit, is_hub_name, model_folder
 from models.reward_settings import CONFIG, HEAD_FILES, METRIC_KEYS, reward_config
@@ -56,7 +57,12 @@ def scorer_scope(kind: str, settings: Mapping[str, Any], hashes: FileHashes) -> 
     check_named(kind, settings)
     deciding = {name: value for name, value in settings.items() if name not in NEUTRAL_SCORER}
     folder = model_folder(settings["model"], settings.get("revision"))
-    scope = {"kind": kind, "settings": deciding, "model": folder_identity(folder, hashes)}
+    scope = {
+        "kind": kind,
+        "settings": deciding,
+        "model": folder_identity(folder, hashes),
+        "answers_version": ANSWERS_VERSION,
+    }
     adapter = _adapter(settings)
     if adapter is not None:
         beside = [adapter / name for name in (*HEAD_FILES, CONFIG) if (adapter / name).exists()]

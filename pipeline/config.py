@@ -1,7 +1,7 @@
 """The schema of the YAML files: every setting with its meaning and default. Reading files is `config_load.py`.
 
-A setting affects output, and so the fingerprint of its step, unless its name stands in `NEUTRAL` or `NEUTRAL_ENGINE`:
-a new setting counts until someone says that it does not.
+An engine setting affects output, and so the keys of calls, unless its name stands in `NEUTRAL_ENGINE`: a new setting
+counts until someone says that it does not. What else decides a view is put together by each step's `basis` or `spec`.
 """
 
 from __future__ import annotations
@@ -317,8 +317,7 @@ STEP_SETTINGS: dict[str, type[Shared]] = {
     "step4": Step4Settings,
 }
 
-# Settings of each step that change no output: where to work, how hard, and whom to let pass.
-NEUTRAL: frozenset[str] = frozenset({"output_dir", "memo_dir", "processes", "allow_stale", "max_attempts"})
+# Engine settings that change no output: where to work and how hard.
 # The same for the engine. `attn_implementation` is none of these: kernels differ by more than the order of a sum.
 NEUTRAL_ENGINE: frozenset[str] = frozenset(
     {"device", "device_map", "batch_tokens", "max_batch_size", "threads", "replicas"}

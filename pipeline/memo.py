@@ -19,6 +19,7 @@ from pipeline.errors import EvaluationError, StorageError
 
 FILE_NAME = "memo.sqlite"
 _COMMIT_EVERY_S = 0.2
+_PATIENCE_S = 300.0  # for another process that holds the file, such as one that prunes it
 _LOOKUP = 500  # keys a query, well below SQLite's limit of parameters
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "lustre", "gpfs", "beegfs", "ceph", "afs", "fuse.sshfs", "glusterfs"}
@@ -112,7 +113,7 @@ class MemoReader:
         if self.path.exists() and not os.access(self.path.parent, os.W_OK):  # WAL could not be read: it wants a file
             uri = f"file:{quote(str(self.path.resolve()))}?immutable=1"
             return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA journal_mode = {'DELETE' if self.network else 'WAL'}")
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
@@ -137,6 +138,12 @@ class MemoReader:
                 "this is not a readable memo",
                 where=str(self.path),
                 fix="Restore it from a copy, or move it away: its calls are then made again",
+            )
+        if "locked" in text:
+            return StorageError(
+                f"another process has held the memo for {_PATIENCE_S:.0f} s",
+                where=str(self.path),
+                fix="Wait until it has ended (`gc`, say) and run the same command again",
             )
         return StorageError(
             f"the memo cannot be used ({text})",
@@ -253,13 +260,15 @@ class Memo(MemoReader):
             self._wake.wait()
             self._wake.clear()
             with self._work:
-                self._write_pending()
+                if self._error is None:  # else only a flush tries again
+                    self._write_pending()
             time.sleep(0 if self._closed else _COMMIT_EVERY_S)
 
     def _write_pending(self) -> None:
+        """Commit what is pending. What fails to be committed stays pending, for the next flush to try again."""
         with self._lock:
-            batch, self._pending = self._pending, []
-        if not batch or self._error is not None:
+            batch = list(self._pending)
+        if not batch:
             return
         try:
             self._writer.execute("BEGIN IMMEDIATE")
@@ -269,11 +278,13 @@ class Memo(MemoReader):
         except sqlite3.Error as error:
             self._error = self._storage_error(error)
             self._roll_back()
-        except BaseException:  # a signal, when the main thread flushes: the batch is written by the next flush
+            return
+        except BaseException:  # a signal, when the main thread flushes
             self._roll_back()
-            with self._lock:
-                self._pending[:0] = batch
             raise
+        self._error = None
+        with self._lock:
+            del self._pending[: len(batch)]
 
     def _roll_back(self) -> None:
         if self._writer.in_transaction:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from models.adapters import adapter_note
 from models.engine import Adapter, Engine
 from pipeline.console import say, warn
+from pipeline.errors import ModelError
 from steps.context import Context
 from steps.step1_plan import PlannedModel, Step1Plan
 
@@ -48,7 +49,14 @@ class LazyEngine:
                 chat_template=plan.chat_template,
                 delta=plan.delta_folder,
             )
-            self._engine = self._stack.enter_context(engine)
+            loaded = self._stack.enter_context(engine)
+            if {model.record.name: plan.tokenizer(model) for model in plan.models} != plan.tokenizers:
+                raise ModelError(
+                    "a tokenizer or chat template changed while the models were loaded",
+                    where=plan.where("model"),
+                    fix="Run the same command again",
+                )
+            self._engine = loaded
             for adapter in adapters:
                 note = adapter_note(adapter.path, plan.settings.model.path)
                 if note:

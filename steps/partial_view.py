@@ -35,7 +35,7 @@ class PartialView:
             self._waiting[position] = keys
             for key in keys:
                 self._users.setdefault(key, []).append(position)
-        self._results: dict[str, Result] = {}
+        self._results: dict[int, dict[str, Result]] = {}
 
     def __enter__(self) -> Self:
         try:
@@ -52,12 +52,12 @@ class PartialView:
 
     def add(self, result: Result) -> None:
         """Take a result in; write the rows that it completes. Raises StorageError."""
-        self._results[result.key] = result
         for position in self._users.pop(result.key, ()):
             waiting = self._waiting[position]
             waiting.discard(result.key)
+            self._results.setdefault(position, {})[result.key] = result
             if not waiting:
-                self._append(self._row(position, self._results))
+                self._append(self._row(position, self._results.pop(position)))
 
     def _append(self, line: bytes) -> None:
         try:

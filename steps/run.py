@@ -74,7 +74,7 @@ def _run(step: str, loaded: Loaded, context: Context) -> int:
                 with (
                     Memo(context.folder.memo) as memo,
                     at_interrupt(memo.flush),
-                    ModelCalls(memo, settings.max_attempts) as calls,
+                    ModelCalls(memo, context.hashes, settings.max_attempts) as calls,
                 ):
                     return run_line_step(score(settings, calls), settings, context, units)
             case Step4Settings():

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from models.engine import Engine
 from pipeline.console import log_detail, say
+from pipeline.errors import StorageError
 from pipeline.fingerprint import canonical, digest
 from pipeline.interrupts import at_interrupt
 from pipeline.lock_file import Basis, Entry, LockFile, why_stale
@@ -74,7 +75,12 @@ def reasons(plan: Step1Plan, unit: Unit, context: Context) -> list[str]:
     """Why the unit's view is not what the plan gives; none where it is fresh."""
     entry = LockFile(context.folder, "step1", unit.model).get(unit.task.name)
     view = context.folder.view("step1", unit.model, unit.task.name)
-    return why_stale(entry, plan.basis(unit), view, context.hashes)
+    stale = why_stale(entry, plan.basis(unit), view, context.hashes)
+    if not stale and entry is not None and entry.counts.get("given_up"):
+        before, now_allowed = entry.run["configuration"]["max_attempts"], plan.settings.max_attempts
+        if now_allowed > before:
+            return [f"max_attempts: {before} -> {now_allowed}, and {entry.counts['given_up']} calls were given up"]
+    return stale
 
 
 def unanswered(every: Mapping[str, Call], memo: MemoReader, max_attempts: int) -> list[Call]:
@@ -111,7 +117,7 @@ class _UnitWork:
         basis = self.plan.basis(self.unit)
         entry = self._entry(lock, basis)
         lock.put(self.unit.task.name, entry)
-        spent = entry.seconds
+        spent, made_before = entry.seconds, entry.counts.get("made", 0)
         try:
             if missing:
                 self._ask(missing, examples, calls)
@@ -119,12 +125,21 @@ class _UnitWork:
             entry.view, counts = self._write(examples, calls)
             entry.run |= {"engines": self.memo.engine_versions(every), "errors": self.errors}
             entry.state, entry.finished = "done", now()
-            entry.counts = dict(counts | Counter(calls=len(every), made=self.made, memo=len(every) - len(missing)))
-        finally:  # an interrupted run's time and tokens count too
-            entry.seconds = round(spent + time.monotonic() - began, 3)
-            entry.tokens = dict(Counter(entry.tokens) + self.tokens)
-            entry.run |= self.engine.record()
-            lock.put(self.unit.task.name, entry)
+            entry.counts = dict(counts | Counter(calls=len(every), memo=len(every) - len(missing)))
+        except BaseException as error:  # an interrupted run's time, calls and tokens count too
+            try:
+                self._note_end(lock, entry, spent + time.monotonic() - began, made_before)
+            except StorageError as failure:  # what ended the work says more
+                error.add_note(str(failure))
+            raise
+        self._note_end(lock, entry, spent + time.monotonic() - began, made_before)
+
+    def _note_end(self, lock: LockFile, entry: Entry, seconds: float, made_before: int) -> None:
+        entry.seconds = round(seconds, 3)
+        entry.counts["made"] = made_before + self.made
+        entry.tokens = dict(Counter(entry.tokens) + self.tokens)
+        entry.run |= self.engine.record()
+        lock.put(self.unit.task.name, entry)
 
     def _entry(self, lock: LockFile, basis: Basis) -> Entry:
         """A new entry, or that of an interrupted run of the same basis, whose time and tokens go on counting."""
@@ -186,7 +201,9 @@ class _UnitWork:
                 results = {key: decode_result(value) for key, value in self.memo.get(keys).items()}
                 failures = self.memo.failures(key for key in keys if key not in results)
                 attempts = self.plan.settings.max_attempts
-                counts["retryable"] += sum(failure.retry(attempts) for failure in failures.values())
+                lost = set(keys) - results.keys() - failures.keys()  # pruned meanwhile, or never answered
+                counts["retryable"] += len(lost) + sum(failure.retry(attempts) for failure in failures.values())
+                counts["given_up"] += sum(not failure.retry(attempts) for failure in failures.values())
                 for example, group in lot:
                     row = make_row(self.unit.model, self.unit.task.name, example, group, results, failures)
                     counts["rows"] += 1

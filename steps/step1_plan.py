@@ -14,6 +14,7 @@ from typing import Any
 from models.adapters import adapter_tokenizer
 from models.chat import missing_template
 from models.checkpoints import NamedAdapter, expand_adapters
+from models.engine import ANSWERS_VERSION
 from models.generation import effective_generation
 from models.identity import ModelIdentity, chat_template, model_identity, tokenizer_fingerprint
 from models.locate import model_folder, nearest_folder
@@ -57,6 +58,7 @@ class Step1Plan:
         self.chat_template = Path(settings.chat_template) if settings.chat_template else None
         self._hashes = hashes
         self._examples: tuple[str, list[Example]] | None = None
+        self._task_bases: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
 
     @cached_property
     def folder(self) -> Path:
@@ -114,10 +116,16 @@ class Step1Plan:
         engine["dtype"] = resolve_dtype(self.settings.engine.dtype, config)
         engine["max_length"] = resolve_max_length(self.settings.engine.max_length, config)
         engine["truncation_side"] = "left"
+        engine["answers_version"] = ANSWERS_VERSION
         return engine
 
+    @cached_property
+    def tokenizers(self) -> dict[str, str | None]:
+        """The hash of each model's tokenizer and template, as they are when first asked for."""
+        return {model.record.name: self.tokenizer(model) for model in self.models}
+
     def tokenizer(self, model: PlannedModel) -> str | None:
-        """The hash of tokenizer and template that the model's requests go through. Raises AdapterError."""
+        """The hash of tokenizer and template that the model's requests go through, read now. Raises AdapterError."""
         folder = self.tokenizer_folder
         if model.adapter is not None:
             with blamed_on(self.blame(model.adapter)):
@@ -139,22 +147,26 @@ class Step1Plan:
     def configuration(self) -> dict[str, Any]:
         """What all processes that share this run must agree on."""
         return {
-            "models": {model.record.name: [model.identity.as_dict(), self.tokenizer(model)] for model in self.models},
+            "models": {model.record.name: model.identity.as_dict() for model in self.models},
+            "tokenizers": self.tokenizers,
             "engine": self.engine,
-            "tasks": {task.name: self._task_settings(task) for task in self.tasks.tasks},
+            "tasks": {task.name: self._task_basis(task) for task in self.tasks.tasks},
         }
 
     def basis(self, unit: Unit) -> Basis:
         """What the unit's view follows from."""
+        inputs, settings = self._task_basis(unit.task)
         return Basis(
             version=VERSION,
-            inputs=self.model(unit.model).inputs() | unit.task.inputs(),
-            settings={
-                "engine": self.engine,
-                "tokenizer": self.tokenizer(self.model(unit.model)),
-                **self._task_settings(unit.task),
-            },
+            inputs=self.model(unit.model).inputs() | inputs,
+            settings={"engine": self.engine, "tokenizer": self.tokenizers[unit.model], **settings},
         )
+
+    def _task_basis(self, task: Task) -> tuple[dict[str, str], dict[str, Any]]:
+        """The task's inputs and settings as they are when first asked for, which is before its documents are read."""
+        if task.name not in self._task_bases:
+            self._task_bases[task.name] = task.inputs(), self._task_settings(task)
+        return self._task_bases[task.name]
 
     def _task_settings(self, task: Task) -> dict[str, Any]:
         sampling = self.sampling(task)
@@ -199,6 +211,7 @@ class Step1Plan:
     def examples(self, task: Task) -> list[Example]:
         """The task's documents with their requests; kept for the next model, which is asked the same."""
         if self._examples is None or self._examples[0] != task.name:
+            before = self._task_basis(task)
             chosen = self.samples(task)
             examples = list(task.examples(self.prompt_settings, task.limit, chosen))
             lacking = set(chosen or ()) - {example.document.index for example in examples}
@@ -206,6 +219,11 @@ class Step1Plan:
                 raise DataError(f"{task.name} has no document {min(lacking)}", where=self.where("samples", task.name))
             if not examples:
                 raise self._nothing_to_ask(task)
+            if (task.inputs(), self._task_settings(task)) != before:
+                what = f"the data or the code of {task.name} changed since the run began"
+                raise DataError(
+                    what, where=self.where("tasks"), fix="Run the same command again: finished calls are kept"
+                )
             self._examples = (task.name, examples)
         return self._examples[1]
 
@@ -232,8 +250,7 @@ class Step1Plan:
 
     def calls(self, unit: Unit) -> list[list[Call]]:
         """The calls of each of the task's examples, in their order."""
-        model = self.model(unit.model)
-        scope = digest([model.identity.as_dict(), self.engine, self.tokenizer(model)])
+        scope = digest([self.model(unit.model).identity.as_dict(), self.engine, self.tokenizers[unit.model]])
         generation, sampling = self.generation(unit.task), self.sampling(unit.task)
         return [list(example_calls(example, scope, generation, sampling)) for example in self.examples(unit.task)]
 

@@ -48,7 +48,7 @@ def postprocess(settings: Step2Settings) -> LineStep:
         expand = {"expand": asdict(task.expand)} if task.expand else {}
         return {"task": task.name, "filters": pipelines | own, **expand}
 
-    return LineStep(name="step2", version=2, spec=spec, build=build)
+    return LineStep(name="step2", version=3, spec=spec, build=build)
 
 
 def run_pipelines(settings: Step2Settings) -> dict[str, list[tuple[str, dict[str, Any]]]]:
@@ -106,6 +106,7 @@ def _filter_row(row: _Generated, spec: Spec, pipelines: dict[str, Filter]) -> Fi
     if any(request.type == "generate_until" for request in row.requests):
         result.prompt = row.prompt
     if row.status == "error":
+        result.filtered = dict.fromkeys(pipelines)  # an error under each of them
         return result
     responses = [_response(request) for request in row.requests]
     document = LazyDocument(row.document)
@@ -118,6 +119,7 @@ def _filter_row(row: _Generated, spec: Spec, pipelines: dict[str, Filter]) -> Fi
         except Exception as error:  # noqa: BLE001  # the row boundary: one answer that a filter cannot take is one error row
             result.status = "error"
             result.error = ErrorRecord(type=type(error).__name__, message=f"filter {name}: {error}")
+            result.filtered = dict.fromkeys(pipelines)
             return result
         if parse_failed(value):
             failed.append(name)

@@ -12,8 +12,9 @@ from typing import Any, Self
 from metrics.registry import Asks, Metric, MetricInput, find_metric
 from models.scorers import Scorer, check_named, metric_defaults, open_scorer, scorer_scope
 from pipeline.console import say
+from pipeline.errors import ModelError
 from pipeline.execution import Chunk, Spec
-from pipeline.fingerprint import canonical, digest
+from pipeline.fingerprint import FileHashes, canonical, digest
 from pipeline.memo import Memo, MemoReader
 from pipeline.progress import Progress
 from pipeline.requests import CallFailure
@@ -79,8 +80,9 @@ class Questions:
 class ModelCalls:
     """Asks the models of step 3, each opened when first needed and closed with the step."""
 
-    def __init__(self, memo: Memo, max_attempts: int) -> None:
+    def __init__(self, memo: Memo, hashes: FileHashes, max_attempts: int) -> None:
         self._memo = memo
+        self._hashes = hashes
         self._max_attempts = max_attempts
         self._stack = ExitStack()
         self._scorers: dict[str, Scorer] = {}
@@ -114,11 +116,15 @@ class ModelCalls:
                 known = self._memo.known(lot)
                 counts["memo"] += len(known)
                 missing = self._untried({key: text for key, text in lot.items() if key not in known})
-                for key, answer in self._answers(metric.asks.scorer, settings, missing):
-                    counts["made"] += 1
-                    counts["retryable"] += self._keep(metric.asks.scorer, settings, key, answer)
-                    progress.advance()
+                if missing:
+                    scorer = self._scorer(metric.asks.scorer, settings, asked["scope"])
+                    keys = list(missing)
+                    for position, answer in scorer.score(list(missing.values())):
+                        counts["made"] += 1
+                        self._keep(scorer, metric.asks.scorer, keys[position], answer)
+                        progress.advance()
                 self._memo.flush()  # the next lot must find them
+                counts["retryable"] += len(self._untried(dict.fromkeys(missing.keys() - self._memo.known(missing), "")))
         return counts
 
     def _untried(self, missing: dict[str, str]) -> dict[str, str]:
@@ -127,29 +133,22 @@ class ModelCalls:
             key: text for key, text in missing.items() if key not in failures or failures[key].retry(self._max_attempts)
         }
 
-    def _answers(
-        self, kind: str, settings: Mapping[str, Any], missing: Mapping[str, str]
-    ) -> Iterator[tuple[str, bytes | CallFailure]]:
-        if not missing:
-            return
-        keys, texts = list(missing), list(missing.values())
-        for position, answer in self._scorer(kind, settings).score(texts):
-            yield keys[position], answer
-
-    def _keep(self, kind: str, settings: Mapping[str, Any], key: str, answer: bytes | CallFailure) -> bool:
-        """Put an answer into the memo; whether it is a failure that the next run tries again."""
+    def _keep(self, scorer: Scorer, kind: str, key: str, answer: bytes | CallFailure) -> None:
         if isinstance(answer, CallFailure):
             self._memo.put_failure(key, answer.type, answer.message, answer.deterministic)
-            return True
-        versions = canonical(self._scorer(kind, settings).versions).decode()
-        self._memo.put(key, kind, answer, versions)
-        return False
+        else:
+            self._memo.put(key, kind, answer, canonical(scorer.versions).decode())
 
-    def _scorer(self, kind: str, settings: Mapping[str, Any]) -> Scorer:
-        token = digest([kind, dict(settings)])
+    def _scorer(self, kind: str, settings: Mapping[str, Any], scope: Mapping[str, Any]) -> Scorer:
+        """The model, loaded. Raises ModelError where its files are no longer those that `scope` was made from."""
+        token = digest(scope)
         if token not in self._scorers:
             say(f"loading {settings['model']}")
-            self._scorers[token] = self._stack.enter_context(open_scorer(kind, settings))
+            scorer = self._stack.enter_context(open_scorer(kind, settings))
+            if digest(scorer_scope(kind, settings, self._hashes)) != token:
+                what = "the model's files changed since the step began"
+                raise ModelError(what, where=str(settings["model"]), fix="Run the same command again")
+            self._scorers[token] = scorer
         return self._scorers[token]
 
 
