@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from pipeline.console import say
 from pipeline.errors import StaleInputError
 from pipeline.execution import Spec
 from pipeline.fingerprint import digest
-from pipeline.lock_file import Basis, Entry, LockFile, altered, why_stale
+from pipeline.lock_file import Basis, Entry, LockFile, altered, changes, why_stale
 from pipeline.os_locks import one_configuration
 from pipeline.run_folder import STEPS, VIEWS
 from pipeline.views import first_broken_line
@@ -95,10 +95,11 @@ def step_basis(step: ChainedStep, unit: Unit, context: Context, allow_stale: boo
         if broken:
             faults = [*faults, f"line {broken} is broken"]
         allow = " (or pass --set allow_stale=true to use the file as it is)" if source.exists() else ""
+        first = next((name for name, _ in _chain_faults(step, unit, context)), step.before)
         raise StaleInputError(
             f"the input of {step.name} for {unit.task.name} of {unit.model} is not ready: {'; '.join(faults)}",
             where=f"{source}:{broken}" if broken else str(source),
-            fix=f"Run {context.command(step.before)}{allow}",
+            fix=f"Run {context.command(first)}{' and the steps after it' * (first != step.before)}{allow}",
         )
     content = entry.view.sha256 if entry and entry.view and not faults else context.hashes(source)
     return Basis(version=step.version, inputs={VIEWS[step.before]: content}, settings=step.spec(unit.task, context))
@@ -111,13 +112,25 @@ def input_faults(step: ChainedStep, unit: Unit, context: Context, entry: Entry |
     if entry.state == "running":
         return ["interrupted before its end"]
     faults = altered(entry, step.source(unit, context), context.hashes)
-    if step.before == STEPS[0]:
-        return faults
-    earlier = STEPS[STEPS.index(step.before) - 1]
-    made = LockFile(context.folder, earlier, unit.model).get(unit.task.name)
-    if made and made.view and entry.basis.inputs.get(VIEWS[earlier]) != made.view.sha256:
-        faults.append(f"made from another {VIEWS[earlier]} than the present one")
-    return faults
+    return faults + [fault for _, fault in _chain_faults(step, unit, context)]
+
+
+def _chain_faults(step: ChainedStep, unit: Unit, context: Context) -> Iterator[tuple[str, str]]:
+    """Each earlier step, from step 2 on, whose view was made from other content or other settings than the present."""
+    for position in range(1, STEPS.index(step.name)):
+        name, source = STEPS[position], STEPS[position - 1]
+        entry = LockFile(context.folder, name, unit.model).get(unit.task.name)
+        made = LockFile(context.folder, source, unit.model).get(unit.task.name)
+        if entry is None or made is None or made.view is None:
+            continue
+        if entry.basis.inputs.get(VIEWS[source]) != made.view.sha256:
+            yield name, f"{VIEWS[name]} was made from another {VIEWS[source]} than the present one"
+        expected = context.expected(name, unit.task)
+        if expected is not None:
+            present = Basis(version=expected[0], inputs=entry.basis.inputs, settings=expected[1])
+            yield from (
+                (name, f"{name} was run with other settings: {change}") for change in changes(entry.basis, present)
+            )
 
 
 def step_reasons(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> list[str]:

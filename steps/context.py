@@ -8,7 +8,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import Any
 
 from pipeline.config import Shared
 from pipeline.errors import StorageError
-from pipeline.execution import Workers
+from pipeline.execution import Spec, Workers
 from pipeline.fingerprint import FileHashes
 from pipeline.run_folder import STEPS, RunFolder, run_folder
+from tasks.task import Task
 
 _PROJECT = Path(__file__).resolve().parent.parent
 
@@ -34,6 +35,8 @@ class Context:
     overrides: tuple[str, ...]
     whole_run: bool  # whether the YAML holds all steps
     record: dict[str, Any] = field(default_factory=dict)
+    # The version of an earlier step and the settings that the run's file gives its view; None where it holds none.
+    expected: Callable[[str, Task], tuple[int, Spec] | None] = lambda _step, _task: None
 
     def command(self, step: str) -> str:
         """The command that runs `step`, as the user would type it."""

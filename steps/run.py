@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import Shared, Step1Settings, Step2Settings, Step3Settings, Step4Settings
 from pipeline.config_load import Loaded, load, load_all
-from pipeline.execution import Workers
+from pipeline.execution import Spec, Workers
 from pipeline.fingerprint import FileHashes
 from pipeline.interrupts import at_interrupt
 from pipeline.memo import Memo
@@ -22,15 +23,17 @@ from steps.step2_postprocess import postprocess
 from steps.step3_models import ModelCalls
 from steps.step3_scoring import score
 from steps.step4_aggregation import aggregation, run_aggregation
+from steps.steps import chained_step
+from tasks.task import Task
 
 
 def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
     """Run one step; 0, or 1 where error rows remain. Raises EvaluationError."""
     loaded = load(path, step, overrides)
     preflight({step: loaded}, FileHashes())
-    whole_run = set(load_all(path, overrides)) > {step}
+    every = load_all(path, overrides)
     with Workers(loaded.settings.processes) as workers:
-        errors = _run(step, loaded, _context(loaded.settings, path, overrides, workers, whole_run))
+        errors = _run(step, loaded, _context(loaded.settings, path, overrides, workers, every))
     return 1 if errors else 0
 
 
@@ -42,13 +45,24 @@ def run_all(path: Path, overrides: Sequence[str]) -> int:
     with Workers(next(iter(every.values())).settings.processes) as workers:
         for step in STEPS:
             if step in every:
-                context = _context(every[step].settings, path, overrides, workers, whole_run=True)
+                context = _context(every[step].settings, path, overrides, workers, every)
                 errors += _run(step, every[step], context)
     return 1 if errors else 0
 
 
-def _context(settings: Shared, path: Path, overrides: Sequence[str], workers: Workers, whole_run: bool) -> Context:
-    return open_context(settings, path, overrides, workers, whole_run)
+def _context(
+    settings: Shared, path: Path, overrides: Sequence[str], workers: Workers, every: Mapping[str, Loaded]
+) -> Context:
+    """The context of a step of the file whose steps are `every`."""
+    context = open_context(settings, path, overrides, workers, whole_run=len(every) > 1)
+
+    def expected(step: str, task: Task) -> tuple[int, Spec] | None:
+        if step not in every:
+            return None
+        earlier = chained_step(step, every[step].settings)
+        return earlier.version, earlier.spec(task, context)
+
+    return replace(context, expected=expected)
 
 
 def _run(step: str, loaded: Loaded, context: Context) -> int:

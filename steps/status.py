@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.config import Step1Settings
+from pipeline.config import Step1Settings, Step4Settings
 from pipeline.config_load import Loaded, load_all
 from pipeline.console import show
 from pipeline.execution import Workers
@@ -19,6 +19,7 @@ from steps.manifest import read_manifest
 from steps.step1_generation import reasons, unanswered
 from steps.step1_import import ImportPlan, import_plan, import_reasons
 from steps.step1_plan import Step1Plan, distinct, make_plan
+from steps.step4_report_lock import report_basis, report_reasons
 from steps.steps import chained_step
 from steps.units import Unit
 
@@ -39,9 +40,29 @@ class Line(NamedTuple):
 
 def status(path: Path, overrides: Sequence[str]) -> int:
     """Print the state of the run that `path` describes; 0. Raises EvaluationError."""
-    for line in summarised(run_lines(load_all(path, overrides), path, overrides)):
+    loaded = load_all(path, overrides)
+    lines = list(run_lines(loaded, path, overrides))
+    for line in summarised(lines):
         show(line)
+    if "step4" in loaded:
+        show(f"reports: {_reports_state(loaded['step4'], path, overrides, lines)}")
     return 0
+
+
+def _reports_state(loaded: Loaded, path: Path, overrides: Sequence[str], lines: Sequence[Line]) -> str:
+    """The state of the files over all tasks; `lines` are those of the views that they follow from."""
+    assert isinstance(loaded.settings, Step4Settings)
+    with Workers(1) as workers:
+        context = open_context(loaded.settings, path, overrides, workers, whole_run=True)
+    if not context.folder.manifest.exists():
+        return NOT_MADE
+    manifest = read_manifest(context.folder)
+    basis = report_basis(loaded.settings, context, manifest, manifest.task_set(context.hashes))
+    reasons = report_reasons(basis, context)
+    if reasons:
+        return NOT_MADE if reasons == [NOT_MADE] else "out of date: " + "; ".join(reasons)
+    first = min((line.step for line in lines if line.state != FRESH), default=None)
+    return FRESH if first is None else f"{FRESH} until {first} is run"
 
 
 def run_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str]) -> Iterator[Line]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 import metrics  # noqa: F401  # registers them all
 from metrics.aggregation import AnyColumn, find_aggregation
-from metrics.registry import find_output
+from metrics.registry import find_metric, find_output, labelled
 from pipeline.config import Step4Settings
 from pipeline.execution import Spec
 from pipeline.lock_file import Basis, Entry, LockFile
@@ -57,7 +57,7 @@ def aggregation(settings: Step4Settings) -> ChainedStep:
         groups = {"slice_groups": task.slice_groups} if task.slice_groups else {}
         return {"task": task.name, "metrics": own, "confidence": settings.confidence, **groups}
 
-    return ChainedStep(name="step4", version=1, spec=spec)
+    return ChainedStep(name="step4", version=2, spec=spec)
 
 
 def run_aggregation(step: ChainedStep, settings: Step4Settings, context: Context, units: list[Unit]) -> int:
@@ -78,8 +78,8 @@ def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> N
     for number, lines in read_lines(source):
         columns.add(decode_line(decoder, line, place, number + offset, remake) for offset, line in enumerate(lines))
     scored = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
-    asked = [metric["name"] for metric in scored.basis.settings.get("metrics", [])] if scored else []
-    rows = list(columns.aggregate(unit, basis.settings)) or list(columns.nothing_but_errors(unit, asked))
+    asked = scored.basis.settings.get("metrics", []) if scored else []
+    rows = [*columns.aggregate(unit, basis.settings), *columns.nothing_but_errors(unit, basis.settings, asked)]
     entry.view = write_figures(context, unit.model, unit.task.name, rows)
     entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
     entry.counts = {"rows": len(rows), "errors": sum(columns.errors_by_filter().values())}
@@ -123,18 +123,30 @@ class _Columns:
                     self._columns[filter_name, name, part] = column
                 column.extend([as_number(row.values.get(name)) for row in sound], clusters)
 
-    def nothing_but_errors(self, unit: Unit, asked: Sequence[str]) -> Iterator[AggregateRow]:
-        """Rows without a value, so that a task whose every row failed does not vanish from the tables."""
-        for filter_name, errors in self.errors_by_filter().items():
-            for metric in asked:
+    def nothing_but_errors(self, unit: Unit, spec: Spec, asked: Sequence[Mapping[str, Any]]) -> Iterator[AggregateRow]:
+        """Rows without a value, so that a filter or slice whose every row failed does not vanish from the tables.
+
+        They name the values that the task's other rows have, else all that the metrics which were `asked` for can give.
+        """
+        valued = {(filter_name, part) for filter_name, _, part in self._columns}
+        names = dict.fromkeys(name for _, name, _ in self._columns) or [
+            labelled(output, metric.get("label")) for metric in asked for output in find_metric(metric["name"]).outputs
+        ]
+        for (filter_name, part), errors in self._errors.items():
+            if not errors or (filter_name, part) in valued:
+                continue
+            for name in names:
+                metric, output = find_output(name)
                 yield AggregateRow(
                     model=unit.model,
                     task=unit.task.name,
-                    metric=metric,
+                    metric=name,
                     filter=filter_name,
+                    slice=part,
                     value=None,
                     n=0,
                     errors=errors,
+                    higher_is_better=spec["metrics"].get(metric, {}).get("higher_is_better", output.higher_is_better),
                     num_fewshot=unit.task.num_fewshot,
                 )
 

@@ -32,6 +32,7 @@ from steps.context import Context
 from tasks.task import Group, Task, TaskSet
 
 _PREFIX = "llme_"
+FILES = ("generated_predictions.jsonl", "predict_results.json", "all_results.json")  # of the own tasks
 Figures = Mapping[str, Sequence[AggregateRow]]  # of one model, by task or group
 
 
@@ -66,8 +67,8 @@ def write_llm_evaluation(
 
 def _predictions(context: Context, model: str, own: Sequence[Task]) -> tuple[dict[str, float], Speed]:
     values: dict[str, list[float]] = defaultdict(list)
-    folder = context.folder.task(model, own[0].name).parent
-    with ViewWriter(folder / "generated_predictions.jsonl") as writer:
+    folder = context.folder.model(model)
+    with ViewWriter(folder / FILES[0]) as writer:
         for task in own:
             for row in _first_filter(context, model, task.name):
                 score = row.values.get(SIMILARITY)
@@ -78,8 +79,8 @@ def _predictions(context: Context, model: str, own: Sequence[Task]) -> tuple[dic
         writer.commit()
     means = {name: math.fsum(of_rows) / len(of_rows) for name, of_rows in values.items()}
     speed = _speed(context, model, own)
-    write_file(folder / "predict_results.json", predict_results_json(means, speed, similarity=True))
-    write_file(folder / "all_results.json", predict_results_json(means, speed, similarity=False))
+    write_file(folder / FILES[1], predict_results_json(means, speed, similarity=True))
+    write_file(folder / FILES[2], predict_results_json(means, speed, similarity=False))
     return means, speed
 
 
