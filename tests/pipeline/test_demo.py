@@ -58,6 +58,7 @@ def test_demo_gives_results_for_each_model_and_task(models: Path, tmp_path: Path
         f"step1.model={models}/base",
         f"step1.adapters.0={models}/adapters/sft/checkpoint-*",
         f"step3.metrics.1.model={models}/embedding",
+        f"step3.metrics.2.model={models}/reward",
         "step1.limit=6",
     )
     run("main.py", "all", "yamls/demo.yaml", *(word for one in settings for word in ("--set", one)))
@@ -71,6 +72,7 @@ def test_demo_gives_results_for_each_model_and_task(models: Path, tmp_path: Path
     scores = json.loads((output / "base" / "demo_questions" / "results.json").read_text(encoding="utf-8"))
     assert "rouge-l" in json.dumps(scores)
     assert "semantic_similarity" in json.dumps(scores)
+    assert "reward_model" in json.dumps(scores)
 
 
 def test_files_of_the_single_steps_are_the_same_run() -> None:
