@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.errors import TaskError
+from pipeline.errors import EvaluationError, TaskError
 
 
 class Likelihood(msgspec.Struct, frozen=True):
@@ -139,6 +139,21 @@ def find_metric(name: str, arguments: Mapping[str, Any] | None = None, where: st
 def labelled(name: str, label: str | None) -> str:
     """What values called `name` are called where their metric was asked for under a label."""
     return f"{name}:{label}" if label else name
+
+
+def check_values(metric: Metric, arguments: Mapping[str, Any], where: str) -> None:
+    """Call the metric with no rows: it says now, not after step 1, what is wrong with its arguments' values.
+
+    Raises TaskError at `where`.
+    """
+    taken = inspect.signature(metric.function).parameters
+    own = {name: value for name, value in arguments.items() if name in taken}
+    try:
+        metric.function([], *([[]] if metric.asks else []), **own)
+    except EvaluationError as error:
+        raise TaskError(error.what, where=where, fix=error.fix) from error
+    except (TypeError, ValueError) as error:
+        raise TaskError(f"the metric {metric.name} does not take these arguments: {error}", where=where) from error
 
 
 def find_output(name: str) -> tuple[str, Output]:

@@ -11,7 +11,7 @@ from metrics.registry import MetricInput, Output, Values, register_metric
 from metrics.responses import one_text
 from metrics.rouge_overlap import VARIANTS, Score
 from metrics.targets import target_texts
-from metrics.tokenizers import find_tokenizer, suitable_tokenizer
+from metrics.tokenizers import check_tokenizer, find_tokenizer, suitable_tokenizer
 from pipeline.errors import TaskError
 
 _NAMES = ("rouge-1", "rouge-2", "rouge-l")
@@ -31,6 +31,8 @@ def rouge(
     without any the values are None.
     """
     compare = _comparison(variant or ("rouge_chinese" if tokenizer == "jieba" else "rouge_score"))
+    if tokenizer != "auto":
+        check_tokenizer(tokenizer)
     values: list[Values] = []
     for row in rows:
         response = one_text(row, "rouge")

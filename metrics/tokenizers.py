@@ -21,9 +21,14 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 
 def find_tokenizer(name: str) -> Tokenize:
     """The tokenizer called `name`. Raises TaskError for an unknown one, MissingPackageError without jieba."""
+    check_tokenizer(name)
+    return TOKENIZERS[name]()
+
+
+def check_tokenizer(name: str) -> None:
+    """Raises TaskError where no tokenizer is called `name`; loads none."""
     if name not in TOKENIZERS:
         raise TaskError(f"no tokenizer is called {name!r}", fix=f"Known tokenizers: {', '.join(TOKENIZERS)}, auto")
-    return TOKENIZERS[name]()
 
 
 def suitable_tokenizer(text: str) -> str:

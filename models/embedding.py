@@ -47,7 +47,9 @@ class EmbeddingModel:
         except ImportError as error:
             raise MissingPackageError("sentence-transformers", "the metric semantic_similarity") from error
         import torch
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # progress is this pipeline's own
         self._model = SentenceTransformer(
             str(self._folder),
             device=self._device,

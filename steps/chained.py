@@ -79,9 +79,7 @@ def run_units(
             compute(unit, basis(unit))
     entries = [step.lock_file(unit, context).get(unit.task.name) for unit in units]
     errors = sum(entry.counts.get("errors", 0) for entry in entries if entry)
-    say(
-        f"{step.name}: {len(units)} views up to date" + (f", {errors} error row{'s' * (errors != 1)}" if errors else "")
-    )
+    say(up_to_date(step.name, len(units), errors))
     return errors
 
 
@@ -137,6 +135,12 @@ def step_reasons(step: ChainedStep, unit: Unit, basis: Basis, context: Context) 
     """Why the step's view of `unit` is not what `basis` gives; none where it is fresh."""
     entry = step.lock_file(unit, context).get(unit.task.name)
     return why_stale(entry, basis, step.view(unit, context), context.hashes)
+
+
+def up_to_date(step: str, views: int, errors: int) -> str:
+    """The line with which a step ends."""
+    text = f"{step}: {views} view{'s' * (views != 1)} up to date"
+    return text + (f", {errors} error row{'s' * (errors != 1)}" if errors else "")
 
 
 def now() -> str:

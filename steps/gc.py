@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.locate import nearest_folder
 from pipeline.config_load import load_all
 from pipeline.console import show
 from pipeline.errors import InputError
@@ -32,6 +33,8 @@ def _memo_folder(target: Path) -> Path:
     if target.suffix in {".yaml", ".yml"}:
         settings = next(iter(load_all(target, []).values())).settings
         candidates = [run_folder(settings.output_dir, settings.memo_dir).memo]
+    elif not target.is_dir():
+        raise InputError("there is no such folder", where=str(target), fix=nearest_folder(target))
     else:
         candidates = [target, target / ".memo", target.parent / ".memo"]
     for folder in candidates:

@@ -13,7 +13,7 @@ from typing import Any
 import filters  # noqa: F401  # registers them all
 import metrics  # noqa: F401  # registers them all
 from filters.registry import build_filter
-from metrics.registry import find_metric
+from metrics.registry import check_values, find_metric
 from models.adapters import check_adapter
 from models.identity import adapter_config, adapter_weights, model_weights
 from models.locate import is_hub_name, model_folder, nearest_folder
@@ -137,7 +137,7 @@ def _check_run_metrics(
     for number, metric in enumerate(settings.metrics):
         where = loaded.where("metrics", number)
         with gathered(faults):
-            find_metric(metric.name, metric.arguments, where)
+            check_values(find_metric(metric.name, metric.arguments, where), metric.arguments, where)
         faults += [_no_task(name, names, where) for name in metric.tasks or () if tasks and name not in names]
     if len(faults) == before:
         asked: dict[tuple[str, Any], tuple[str, MetricSpec]] = {}

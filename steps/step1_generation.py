@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from models.engine import Engine
-from pipeline.console import log_detail, say
+from pipeline.console import log_detail, say, warn
 from pipeline.errors import StorageError
 from pipeline.fingerprint import canonical, digest
 from pipeline.interrupts import at_interrupt
@@ -22,7 +22,7 @@ from pipeline.requests import CallFailure, GenerateResult, Request, Result, Scor
 from pipeline.rows import encode_row
 from pipeline.views import ViewSummary, ViewWriter
 from steps.calls import Call
-from steps.chained import now
+from steps.chained import now, up_to_date
 from steps.context import Context
 from steps.lazy_engine import LazyEngine
 from steps.manifest import write_manifest
@@ -53,7 +53,10 @@ def generate(plan: Step1Plan, context: Context) -> int:
     found = [LockFile(context.folder, "step1", unit.model).get(unit.task.name) for unit in plan.units]
     entries = [entry for entry in found if entry is not None]
     errors = sum(entry.counts.get("errors", 0) for entry in entries)
-    say(f"step1: {len(entries)} views up to date" + (f", {errors} error row{'s' * (errors != 1)}" if errors else ""))
+    say(up_to_date("step1", len(entries), errors))
+    cut = sum(entry.counts.get("truncated", 0) for entry in entries)
+    if cut:
+        warn(f"{cut} prompts were longer than the model's max_length and were cut from the left")
     for line in _error_lines(entries):
         say(line)
     return errors

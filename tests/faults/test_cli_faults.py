@@ -358,3 +358,19 @@ def test_a_command_that_does_not_exist_and_one_without_a_file(project: Project) 
 def test_a_file_with_one_step_names_its_own_settings(project: Project, models: Path) -> None:
     (project.folder / "step3.yaml").write_text(yaml.safe_dump({"output_dir": "output/run", "metrics": ["rogue"]}))
     assert "step3.yaml:2: no metric is called 'rogue'" in fails(project, "step3", "step3.yaml")
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ({"name": "rouge", "tokenizer": "jeiba"}, "no tokenizer is called 'jeiba'"),
+        ({"name": "rouge", "variant": "other"}, "rouge has no variant 'other'"),
+    ],
+)
+def test_values_of_metric_arguments_are_checked_before_any_work(project, metric, message):
+    path = project.write_settings(step3={"metrics": [metric]})
+    for command in ("check", "all"):
+        error = project.run(command, str(path), expect=2).stderr
+        assert message in error
+        assert "run.yaml:" in error
+    assert not (project.folder / "output").exists() or not list(project.folder.glob("output/run/*/*"))
