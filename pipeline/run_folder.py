@@ -33,19 +33,28 @@ class RunFolder:
     root: Path
     memo: Path  # the folder of the memo
 
+    def model(self, model: str) -> Path:
+        """The folder of one model's results."""
+        return self.root / safe_name(model)
+
     def task(self, model: str, task: str) -> Path:
         """The folder of one model's results on one task or group."""
-        return self.root / safe_name(model) / safe_name(task)
+        return self.model(model) / safe_name(task)
 
     def view(self, step: str, model: str, task: str) -> Path:
         return self.task(model, task) / VIEWS[step]
 
     def lock_file(self, step: str, model: str) -> Path:
-        return self.root / safe_name(model) / f"{step}.lock.json"
+        return self.model(model) / f"{step}.lock.json"
 
     def os_lock(self, *names: str) -> Path:
         """A file to hold an operating-system lock on."""
         return self.root / ".locks" / safe_name("~".join(names))
+
+    @property
+    def report_lock(self) -> Path:
+        """What the run's reports were made from; written by step 4."""
+        return self.root / "report.lock.json"
 
     @property
     def manifest(self) -> Path:
