@@ -47,9 +47,10 @@ class EmbeddingModel:
         except ImportError as error:
             raise MissingPackageError("sentence-transformers", "the metric semantic_similarity") from error
         import torch
-        from transformers.utils import logging
+        import transformers
 
-        logging.disable_progress_bar()  # progress is this pipeline's own
+        library: Any = transformers  # its logging functions have no types
+        library.utils.logging.disable_progress_bar()  # progress is this pipeline's own
         self._model = SentenceTransformer(
             str(self._folder),
             device=self._device,

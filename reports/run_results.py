@@ -100,3 +100,4 @@ class RunResults:
     comparisons: Sequence[Comparison] = ()
     distributions: Sequence[Distribution] = ()
     faults: Sequence[Faults] = ()
+    skipped: Sequence[str] = ()  # tasks that the run left out for want of data

@@ -27,12 +27,19 @@ def _fault_sentences(results: RunResults) -> list[str]:
     rows = sum(one.documents for one in results.faults)
     errors = sum(one.errors for one in results.faults)
     truncated = sum(one.truncated for one in results.faults)
-    sentences = []
+    sentences = [left_out(results.skipped)] if results.skipped else []
     if errors:
         sentences.append(f"{errors} of {rows} rows of answers ended in errors and are left out of the figures.")
     if truncated:
         sentences.append(f"{truncated} of {rows} rows of answers had prompts too long for the model, which were cut.")
     return sentences
+
+
+def left_out(skipped: Sequence[str]) -> str:
+    """That figures of groups are not of the whole."""
+    names = ", ".join(skipped[:_LISTED]) + (" …" if len(skipped) > _LISTED else "")
+    tasks, groups = ("1 task", "its groups") if len(skipped) == 1 else (f"{len(skipped)} tasks", "their groups")
+    return f"{tasks} had no data and stayed out of the run, so that {groups} are means over the others: {names}."
 
 
 def _figures_sentence(line: Headline) -> str:

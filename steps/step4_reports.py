@@ -20,6 +20,7 @@ from reports.html import report_html
 from reports.json_file import all_results_json
 from reports.llm_evaluation import ModelSummary, results_table_csv, results_table_markdown
 from reports.run_results import RunResults
+from reports.summary import left_out
 from reports.table import results_markdown
 from reports.terminal import results_text
 from steps.context import Context
@@ -92,10 +93,11 @@ def _write(context: Context, results: RunResults, summaries: Sequence[ModelSumma
     rows, groups, compared = results.rows, results.groups, results.comparisons
     sections = [results_table_markdown(summaries)] if summaries else []
     sections += character_eval_section(rows)
+    missing = [left_out(results.skipped)] if results.skipped else []
     contents = {
         "all_results.json": all_results_json(rows, compared, results.baseline),
         "results.csv": results_csv(rows),
-        "results.md": results_markdown(rows, groups, results.title, compared, results.baseline, sections),
+        "results.md": results_markdown(rows, groups, results.title, compared, results.baseline, sections + missing),
         "report.html": report_html(results),
     }
     if summaries:
@@ -104,6 +106,8 @@ def _write(context: Context, results: RunResults, summaries: Sequence[ModelSumma
         write_file(root / name, content)
     color, width = sys.stdout.isatty(), shutil.get_terminal_size().columns
     show(results_text(rows, groups, compared, color=color, width=width).rstrip("\n"))
+    for sentence in missing:
+        show(f"\n{sentence}")
     show(f"\nresults: {root / 'report.html'}, results.md, results.csv, all_results.json")
     return [root / name for name in contents]
 

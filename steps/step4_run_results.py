@@ -47,6 +47,7 @@ def run_results(
         comparisons=[*comparisons, *_group_comparisons(tasks.groups, comparisons, names, settings.confidence)],
         distributions=[one.distribution for one in compared if one.distribution is not None],
         faults=[faults for one in compared for faults in one.faults],
+        skipped=manifest.skipped,
     )
 
 
