@@ -83,7 +83,8 @@ def _mean(values: NDArray[np.float64]) -> float | None:
     if not len(values):
         return None
     if not np.isfinite(values).all():
-        return float(values.sum())
+        with np.errstate(invalid="ignore"):  # inf - inf, where both signs occur: the mean is NaN
+            return float(values.sum())
     return math.fsum(values.tolist()) / len(values)  # exact, so that the order of rows does not matter
 
 

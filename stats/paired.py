@@ -107,13 +107,18 @@ def paired_mean(pairs: Pairs, confidence: float = 0.95) -> Difference:
     Source: the paired analysis of E. Miller, "Adding Error Bars to Evals" (2024, arXiv:2411.00640); the variance is
     that of `stats.mean`, t has one degree of freedom less than there are clusters. Where all differences are equal
     and not 0 they show no variance: an interval is given only where the sign test would exclude chance.
+
+    Two values that are infinite with the same sign have no difference: their pair is left out of mean and `n`. The mean
+    of differences that are infinite with both signs is undefined.
     """
-    differences = (pairs.model - pairs.baseline).ravel()
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, which the summary leaves out
+        differences = (pairs.model - pairs.baseline).ravel()
     summary = summarise(differences, pairs.clusters)
     interval = student_t(summary.mean, summary.se, summary.clusters - 1, confidence)
     if summary.se == 0 and summary.mean and not _enough(summary.clusters, confidence):
         interval = UNDEFINED
-    return _difference(summary.mean, summary.se, interval, pairs)
+    mean = None if summary.mean is None or math.isnan(summary.mean) else summary.mean
+    return _difference(mean, summary.se, interval, pairs, summary.n)
 
 
 def paired_corpus(pairs: Pairs, statistic: Statistic, confidence: float = 0.95) -> Difference:
@@ -123,7 +128,7 @@ def paired_corpus(pairs: Pairs, statistic: Statistic, confidence: float = 0.95) 
     """
     width = pairs.model.shape[1]
     if not len(pairs.model):
-        return _difference(None, None, UNDEFINED, pairs)
+        return _difference(None, None, UNDEFINED, pairs, 0)
 
     def difference(counts: Floats) -> Floats:
         return statistic(counts[:, :width]) - statistic(counts[:, width:])
@@ -131,7 +136,7 @@ def paired_corpus(pairs: Pairs, statistic: Statistic, confidence: float = 0.95) 
     both = np.hstack([pairs.model, pairs.baseline])
     (value,) = difference(both.sum(axis=0, keepdims=True))
     se, low, high = bootstrap(both, pairs.clusters, difference, confidence)
-    return _difference(float(value), se, Interval(low, high, "paired bootstrap"), pairs)
+    return _difference(float(value), se, Interval(low, high, "paired bootstrap"), pairs, len(both))
 
 
 def _enough(clusters: int, confidence: float) -> bool:
@@ -139,6 +144,6 @@ def _enough(clusters: int, confidence: float) -> bool:
     return 2 * math.pow(0.5, clusters) <= 1 - confidence
 
 
-def _difference(value: float | None, se: float | None, interval: Interval, pairs: Pairs) -> Difference:
+def _difference(value: float | None, se: float | None, interval: Interval, pairs: Pairs, n: int) -> Difference:
     low, high, method = interval
-    return Difference(value, len(pairs.model), se, low, high, method, pairs.lost, pairs.lost_baseline)
+    return Difference(value, n, se, low, high, method, pairs.lost, pairs.lost_baseline)

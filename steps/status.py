@@ -61,7 +61,7 @@ def _reports_state(loaded: Loaded, path: Path, overrides: Sequence[str], lines: 
     reasons = report_reasons(basis, context)
     if reasons:
         return NOT_MADE if reasons == [NOT_MADE] else "out of date: " + "; ".join(reasons)
-    first = min((line.step for line in lines if line.state != FRESH), default=None)
+    first = min((line.step for line in lines if not line.state.startswith(FRESH)), default=None)
     return FRESH if first is None else f"{FRESH} until {first} is run"
 
 

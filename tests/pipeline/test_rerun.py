@@ -47,7 +47,8 @@ def test_nothing_changed_nothing_is_done(finished):
     assert "loading" not in done.stderr
     status = finished.run("status", "run.yaml").stdout
     assert "out of date" not in status
-    assert status.count("fresh") == 4 * 3
+    assert status.count("fresh") == 4 * 3 + 1
+    assert status.splitlines()[-1] == "reports: fresh"
 
 
 def test_a_limit_and_back_asks_nothing(finished):

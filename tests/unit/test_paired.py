@@ -60,6 +60,17 @@ def test_rows_that_one_side_lacks_are_counted_and_left_out():
     assert (found.value, found.n, found.lost, found.lost_baseline) == (0.5, 2, 3, 1)
 
 
+@pytest.mark.filterwarnings("error")
+def test_infinite_values_are_compared_without_a_warning():
+    model = {"a": math.inf, "b": -math.inf, "c": 3.0, "d": 2.0}
+    both = paired_mean(keyed(model).pairs(keyed({"a": math.inf, "b": -math.inf, "c": 1.0, "d": 1.0})))
+    assert (both.value, both.n, both.se) == (1.5, 2, pytest.approx(0.5))
+    one = paired_mean(keyed(model).pairs(keyed({"a": 0.0, "b": -math.inf, "c": 1.0, "d": 1.0})))
+    assert (one.value, one.n, one.se, one.low) == (math.inf, 3, None, None)
+    opposite = paired_mean(keyed(model).pairs(keyed({"a": 0.0, "b": 0.0, "c": 1.0, "d": 1.0})))
+    assert (opposite.value, opposite.n, opposite.se) == (None, 4, None)
+
+
 def test_clusters_widen_the_error():
     model = {str(number): float(number % 4 == 0) for number in range(16)}
     baseline = dict.fromkeys(model, 0.5)
