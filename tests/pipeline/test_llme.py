@@ -51,7 +51,11 @@ def test_an_exam_of_some_subjects(tmp_path: Path, models: Path) -> None:
     done = project.run("all", str(project.write_settings()))
     assert "llme_cmmlu runs without 64 tasks that have no data" in done.stderr + done.stdout
     results = project.folder / "output" / "run"
-    for text in (done.stdout, (results / "results.md").read_text("utf-8"), (results / "report.html").read_text("utf-8")):
+    for text in (
+        done.stdout,
+        (results / "results.md").read_text("utf-8"),
+        (results / "report.html").read_text("utf-8"),
+    ):
         assert "64 tasks had no data and stayed out of the run" in text
     for model in ("base", "sft__checkpoint-100", "sft__checkpoint-200"):
         shares = {
