@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pipeline.fingerprint import digest
 from pipeline.lock_file import Basis, Entry, LockFile, altered, changes, why_stale
 from pipeline.os_locks import one_configuration
 from pipeline.run_folder import STEPS, VIEWS
-from pipeline.views import first_broken_line
+from pipeline.views import ViewSummary, first_broken_line
 from steps.context import Context
 from steps.manifest import Manifest
 from steps.units import Unit, claim
@@ -56,9 +57,9 @@ def run_units(
     settings: Shared,
     context: Context,
     units: list[Unit],
-    compute: Callable[[Unit, Basis], None],
+    compute: Callable[[Unit, Basis], tuple[ViewSummary, dict[str, int]]],
 ) -> int:
-    """Have `compute` bring each stale unit's view up to date; the number of error rows in all views.
+    """Have `compute` write each stale unit's view and count what is in it; the number of error rows in all views.
 
     Raises StaleInputError, before anything is computed, where a view of the step before is not sound.
     """
@@ -76,11 +77,28 @@ def run_units(
         ) as claimed,
     ):
         for unit in claimed:
-            compute(unit, basis(unit))
+            _work(step, unit, basis(unit), context, compute)
     entries = [step.lock_file(unit, context).get(unit.task.name) for unit in units]
     errors = sum(entry.counts.get("errors", 0) for entry in entries if entry)
     say(up_to_date(step.name, len(units), errors))
     return errors
+
+
+def _work(
+    step: ChainedStep,
+    unit: Unit,
+    basis: Basis,
+    context: Context,
+    compute: Callable[[Unit, Basis], tuple[ViewSummary, dict[str, int]]],
+) -> None:
+    """One unit's view, its lock entry `running` before and `done` after."""
+    began = time.monotonic()
+    lock = step.lock_file(unit, context)
+    entry = Entry(state="running", basis=basis, run=context.record, started=now())
+    lock.put(unit.task.name, entry)
+    entry.view, entry.counts = compute(unit, basis)
+    entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
+    lock.put(unit.task.name, entry)
 
 
 def step_basis(step: ChainedStep, unit: Unit, context: Context, allow_stale: bool) -> Basis:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +10,10 @@ import msgspec
 
 from pipeline.config import Shared
 from pipeline.execution import Build, Spec
-from pipeline.lock_file import Basis, Entry, LockFile
+from pipeline.lock_file import Basis, LockFile
 from pipeline.progress import Progress
-from pipeline.views import ViewWriter, read_lines
-from steps.chained import ChainedStep, now, run_units
+from pipeline.views import ViewSummary, ViewWriter, read_lines
+from steps.chained import ChainedStep, run_units
 from steps.context import Context
 from steps.units import Unit
 
@@ -40,11 +39,7 @@ def run_line_step(step: LineStep, settings: Shared, context: Context, units: lis
     return run_units(step, settings, context, units, lambda unit, basis: _compute(step, unit, basis, context))
 
 
-def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> None:
-    began = time.monotonic()
-    lock = step.lock_file(unit, context)
-    entry = Entry(state="running", basis=basis, run=context.record, started=now())
-    lock.put(unit.task.name, entry)
+def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> tuple[ViewSummary, dict[str, int]]:
     source = step.source(unit, context)
     before = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     spec = basis.settings | {"model": unit.model, "source": str(source), "remake": context.command(step.before)}
@@ -60,7 +55,4 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> None
             writer.write(done.lines, done.rows)
             counts.update(done.counts)
             progress.advance(done.counts["documents"])
-        entry.view = writer.commit()
-    entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
-    entry.counts = dict(counts)
-    lock.put(unit.task.name, entry)
+        return writer.commit(), dict(counts)

@@ -21,7 +21,7 @@ from steps.chained import now
 from steps.context import Context
 from steps.manifest import Manifest, ModelRecord, make_manifest, write_manifest
 from steps.step1_plan import Where, run_tasks
-from steps.step1_rows import prompt_hash
+from steps.step1_rows import generation_row
 from steps.units import Unit, claim
 from tasks.task import Example, PromptSettings, Task, TaskSet
 
@@ -154,22 +154,8 @@ def _row(unit: Unit, example: Example) -> GenerationRow:
     error = None
     if example.answer is None:
         error = ErrorRecord(type="NotAnswered", message="the predictions hold no answer to this document")
-    spec = example.requests[0]
-    place = f"document {example.document.index} of {unit.task.name}"
-    return GenerationRow(
-        model=unit.model,
-        task=unit.task.name,
-        doc_id=example.document.doc_id,
-        index=example.document.index,
-        status="error" if error else "ok",
-        error=error,
-        document=to_plain(example.document.data, f"a field of {place}"),
-        prompt=example.prompt,
-        prompt_hash=prompt_hash(example),
-        target=to_plain(example.target, f"the target of {place}"),
-        choices=example.choices,
-        requests=[RequestRecord(type=spec.type, text=example.answer, error=error, imported=True)],
-    )
+    record = RequestRecord(type=example.requests[0].type, text=example.answer, error=error, imported=True)
+    return generation_row(unit.model, unit.task.name, example, [record])
 
 
 def _prompts(settings: Step1Settings) -> PromptSettings:

@@ -38,8 +38,20 @@ def make_row(
 ) -> GenerationRow:
     """The row of one document; an error row where a call of it has no result."""
     records = [_record(example, call, results.get(call.key), failures.get(call.key)) for call in calls]
-    error = next((record.error for record in records if record.error), None)
     generates = any(call.spec.type == "generate_until" for call in calls)
+    return generation_row(model, task, example, records, generation_dict(calls[0].generation) if generates else None)
+
+
+def generation_row(
+    model: str,
+    task: str,
+    example: Example,
+    records: list[RequestRecord],
+    generation: dict[str, Any] | None = None,
+) -> GenerationRow:
+    """The row of a document and what came back about it; an error row where one of `records` is."""
+    error = next((record.error for record in records if record.error), None)
+    place = f"document {example.document.index} of {task}"
     return GenerationRow(
         model=model,
         task=task,
@@ -47,13 +59,13 @@ def make_row(
         index=example.document.index,
         status="error" if error else "ok",
         error=error,
-        document=to_plain(example.document.data, f"a field of document {example.document.index} of {task}"),
+        document=to_plain(example.document.data, f"a field of {place}"),
         prompt=example.prompt,
         prompt_hash=prompt_hash(example),
-        target=to_plain(example.target, f"the target of document {example.document.index} of {task}"),
+        target=to_plain(example.target, f"the target of {place}"),
         choices=example.choices,
         requests=records,
-        generation=generation_dict(calls[0].generation) if generates else None,
+        generation=generation,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from metrics.aggregation import AnyColumn, find_aggregation
 from metrics.registry import find_metric, find_output, labelled
 from pipeline.config import Step4Settings
 from pipeline.execution import Spec
-from pipeline.lock_file import Basis, Entry, LockFile
+from pipeline.lock_file import Basis, LockFile
 from pipeline.rows import AggregateRow, Status, encode_row, restore, to_plain
 from pipeline.views import ViewSummary, ViewWriter, decode_line, read_lines, write_file
 from reports.json_file import task_results_json
@@ -22,7 +21,7 @@ from reports.log_file import task_results_log
 from stats.estimate import Estimate
 from stats.mean import Column
 from stats.vectors import VectorColumn
-from steps.chained import ChainedStep, now, run_units
+from steps.chained import ChainedStep, run_units
 from steps.context import Context
 from steps.step4_slice_groups import slice_group_rows
 from steps.units import Unit
@@ -65,11 +64,7 @@ def run_aggregation(step: ChainedStep, settings: Step4Settings, context: Context
     return run_units(step, settings, context, units, lambda unit, basis: _compute(step, unit, basis, context))
 
 
-def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> None:
-    began = time.monotonic()
-    lock = step.lock_file(unit, context)
-    entry = Entry(state="running", basis=basis, run=context.record, started=now())
-    lock.put(unit.task.name, entry)
+def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> tuple[ViewSummary, dict[str, int]]:
     columns = _Columns()
     source = step.source(unit, context)
     place = str(source)
@@ -80,10 +75,8 @@ def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> N
     scored = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     asked = scored.basis.settings.get("metrics", []) if scored else []
     rows = [*columns.aggregate(unit, basis.settings), *columns.nothing_but_errors(unit, basis.settings, asked)]
-    entry.view = write_figures(context, unit.model, unit.task.name, rows)
-    entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
-    entry.counts = {"rows": len(rows), "errors": sum(columns.errors_by_filter().values())}
-    lock.put(unit.task.name, entry)
+    counts = {"rows": len(rows), "errors": sum(columns.errors_by_filter().values())}
+    return write_figures(context, unit.model, unit.task.name, rows), counts
 
 
 def write_figures(context: Context, model: str, name: str, rows: list[AggregateRow]) -> ViewSummary:
