@@ -166,6 +166,8 @@ class TaskSettings(Settings):
     """Generation settings for this task, over those of its file."""
     limit: Annotated[float, Field(gt=0)] | None = None
     """Documents of this task, over the run's `limit`."""
+    metadata: dict[str, Any] = {}
+    """Over the `metadata` of the task's file and of the run: what a `custom_dataset` function is called with."""
 
     @model_validator(mode="after")
     def _one_source(self) -> TaskSettings:
@@ -220,6 +222,8 @@ class Shared(Settings):
     """How often a call that fails for its own reason (a context too long) is tried, over all runs."""
     allow_stale: bool = False
     """Work on an input that is out of date instead of stopping."""
+    predict_only: bool = False
+    """Generate and post-process alone: no metric is computed, and code that would score is never loaded."""
 
 
 class Step1Settings(Shared):
@@ -247,6 +251,12 @@ class Step1Settings(Shared):
     """Examples shown before each question, for every task."""
     fewshot_seed: int = 1234
     """Seed of the choice of few-shot examples."""
+    python_seed: int | None = 0
+    """Seed of Python's `random` before each function of a task that makes documents; null leaves it unset."""
+    numpy_seed: int | None = 1234
+    """The same for numpy."""
+    metadata: dict[str, Any] = {}
+    """Over the `metadata` of every task's file: what a `custom_dataset` function is called with."""
     apply_chat_template: bool | Literal["auto"] = "auto"
     """Put prompts through the chat template. `auto`: only those of tasks that ask in messages."""
     chat_template: str | None = None
