@@ -9,8 +9,14 @@ from pipeline.errors import ModelError
 from pipeline.requests import Message
 
 
-def missing_template(who: str, where: str = "") -> ModelError:
-    """The error of a model that `who` asks in messages, and that has no chat template."""
+def missing_template(who: str, where: str = "", names: Sequence[str] = ()) -> ModelError:
+    """The error of a model that `who` asks in messages, and that has no chat template, or several and no default."""
+    if names:
+        return ModelError(
+            f"{who} asks in chat messages, and of the tokenizer's chat templates none is the default",
+            where=where,
+            fix=f"Name one as step1.apply_chat_template. There are {', '.join(sorted(names))}.",
+        )
     return ModelError(
         f"{who} asks in chat messages, and the model's tokenizer has no chat template",
         where=where,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from models.identity import read_json
+from models.json_files import read_json
 from models.locate import nearest_folder
 from pipeline.config import AdapterSettings
 from pipeline.errors import InputError, ModelError, blamed_on

@@ -25,6 +25,7 @@ def open_engine(
     identity: ModelIdentity | None = None,
     tokenizer: Path | None = None,
     chat_template: Path | None = None,
+    template_name: str | None = None,
     delta: Path | None = None,
 ) -> Engine:
     """An engine for the base in `folder` and its adapters; nothing is loaded before it is entered.
@@ -34,7 +35,7 @@ def open_engine(
     config = model_config(folder)
     check_packages(settings, config)
     rest: dict[str, Any] = {"adapters": tuple(adapters), "hashes": hashes, "identity": identity}
-    rest |= {"tokenizer": tokenizer, "chat_template": chat_template, "delta": delta}
+    rest |= {"tokenizer": tokenizer, "chat_template": chat_template, "template_name": template_name, "delta": delta}
     if settings.replicas == 1:
         from models.hf import HfEngine
 

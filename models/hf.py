@@ -51,7 +51,8 @@ class HfEngine:
 
     `identity`, where given, is what the weights were when the run was planned; weights that are not, or that change
     while they are loaded, raise ModelError. `tokenizer` is the folder of another tokenizer than the model's own,
-    `chat_template` a Jinja file instead of the tokenizer's template, `delta` a folder of weights added to the base's.
+    `chat_template` a Jinja file instead of the tokenizer's template, `template_name` which of its several templates,
+    `delta` a folder of weights added to the base's.
     """
 
     capabilities = Capabilities()
@@ -66,6 +67,7 @@ class HfEngine:
         identity: ModelIdentity | None = None,
         tokenizer: Path | None = None,
         chat_template: Path | None = None,
+        template_name: str | None = None,
         delta: Path | None = None,
     ) -> None:
         config = model_config(folder)
@@ -76,6 +78,7 @@ class HfEngine:
         self._planned = identity
         self._tokenizer = tokenizer or folder
         self._template = chat_template
+        self._template_name = template_name
         self._delta = delta
         self._encoders: dict[str | None, PromptEncoder] = {}
         self._forwards: dict[str | None, Forward] = {}
@@ -139,6 +142,7 @@ class HfEngine:
             folder,
             add_bos=self._settings.add_bos_token,
             template_file=self._template,
+            template_name=self._template_name,
             trust_remote_code=self._settings.trust_remote_code,
         )
 

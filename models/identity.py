@@ -5,14 +5,13 @@ No torch and no transformers here: planning and `status` read identities without
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from models.chat_templates import DEFAULT, chat_templates, chosen_template, template_file_text
+from models.json_files import read_json
 from models.locate import hub_commit
 from pipeline.errors import AdapterError, ModelError
 from pipeline.fingerprint import FileHashes, digest, text_digest
@@ -161,11 +160,14 @@ def adapter_identity(folder: Path, hashes: FileHashes) -> dict[str, Any]:
     return {"weights": hashes(adapter_weights(folder)), "config": digest(counting)}
 
 
-def tokenizer_fingerprint(folder: Path, chat_template_file: Path | None = None) -> str | None:
+def tokenizer_fingerprint(
+    folder: Path, chat_template_file: Path | None = None, template_name: str | None = None
+) -> str | None:
     """The hash of everything that decides how `folder`'s tokenizer turns requests into tokens, template included.
 
     Equal for the same tokenizer saved twice: padding, truncation and names do not count. None where the folder
-    holds no tokenizer. `chat_template_file` takes the place of the tokenizer's own template.
+    holds no tokenizer. `chat_template_file` takes the place of the tokenizer's own template; of several templates the
+    one called `template_name` counts alone. Raises ModelError where none is called so.
     """
     config_path = folder / "tokenizer_config.json"
     config = read_json(config_path, what="tokenizer") if config_path.exists() else {}
@@ -178,12 +180,23 @@ def tokenizer_fingerprint(folder: Path, chat_template_file: Path | None = None) 
     parts: dict[str, Any] = {
         "vocabulary": vocabulary,
         "config": counting,
-        "template": _read_text(chat_template_file) if chat_template_file else chat_template(folder),
+        "template": _template(folder, chat_template_file, template_name),
     }
     for name in ("special_tokens_map.json", "added_tokens.json"):
         if (folder / name).exists():
             parts[name] = read_json(folder / name, what="tokenizer")
     return digest(parts)
+
+
+def _template(folder: Path, file: Path | None, name: str | None) -> Any:
+    if file is not None:
+        return template_file_text(file)
+    if name is not None:
+        return chosen_template(folder, name)
+    templates = chat_templates(folder)
+    if not templates:
+        return None
+    return templates[DEFAULT] if set(templates) == {DEFAULT} else templates
 
 
 def _vocabulary(folder: Path) -> dict[str, str]:
@@ -194,46 +207,3 @@ def _vocabulary(folder: Path) -> dict[str, str]:
     patterns = ("vocab*", "merges*", "*.model", "*.spm", "*.tiktoken", "*.bpe", "*.codes", "tokenization*.py")
     files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
     return {path.name: text_digest(path.read_bytes()) for path in files}
-
-
-def chat_template(folder: Path) -> Any:
-    """The chat template that comes with a tokenizer (a text, or several by name), or None."""
-    jinja = folder / "chat_template.jinja"
-    if jinja.exists():
-        return _read_text(jinja)
-    for name in ("chat_template.json", "tokenizer_config.json"):
-        if (folder / name).exists():
-            template = read_json(folder / name, what="tokenizer").get("chat_template")
-            if template:
-                return template
-    return None
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"the chat template cannot be read: {error}", where=str(path)) from error
-
-
-def read_json(path: Path, *, what: str) -> dict[str, Any]:
-    """A JSON file of a `what` folder. Raises ModelError where it is missing or broken."""
-    try:
-        content = msgspec.json.decode(path.read_bytes())
-    except FileNotFoundError as error:
-        raise ModelError(f"the {what} folder has no {path.name}", where=str(path.parent)) from error
-    except msgspec.DecodeError:
-        content = _lenient_json(path, what)
-    if not isinstance(content, dict):
-        raise ModelError(f"{path.name} of the {what} is no JSON object", where=str(path))
-    return content
-
-
-def _lenient_json(path: Path, what: str) -> Any:
-    """JSON as Python writes it: generation and model configurations may hold NaN or Infinity."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=str)
-    except ValueError as error:
-        raise ModelError(
-            f"{path.name} of the {what} is broken: {error}", where=str(path), fix="Copy or save it again."
-        ) from error

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from models.identity import chat_template, read_json
+from models.chat_templates import chat_templates
+from models.json_files import read_json
 from pipeline.errors import ModelError
 
 Architecture = Literal["causal", "seq2seq"]
@@ -96,7 +97,7 @@ def resolve_max_length(setting: int | None, config: Mapping[str, Any]) -> int:
 
 def has_chat_template(folder: Path) -> bool:
     """Whether a chat template comes with the tokenizer in `folder`."""
-    return bool(chat_template(folder))
+    return bool(chat_templates(folder))
 
 
 def end_ids(folder: Path) -> tuple[int, ...]:

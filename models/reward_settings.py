@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from models.identity import read_json
+from models.json_files import read_json
 from models.properties import model_config
 from pipeline.errors import ModelError
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.chat import render_chat
+from models.chat_templates import chosen_template, template_file_text
 from pipeline.errors import ModelError
 from pipeline.requests import CandidateRule, Prompt
 
@@ -19,10 +20,20 @@ _NO_LIMIT = 10**30  # the tokenizer's own limit would only make it warn; lengths
 
 
 class PromptEncoder:
-    """One tokenizer. `add_bos`: whether a plain text begins with BOS; None leaves it to the tokenizer."""
+    """One tokenizer. `add_bos`: whether a plain text begins with BOS; None leaves it to the tokenizer.
+
+    Dialogues go through the Jinja file `template_file`, else the tokenizer's template called `template_name`, else
+    its default. Raises ModelError where the tokenizer cannot be loaded or has no template of that name.
+    """
 
     def __init__(
-        self, folder: Path, *, add_bos: bool | None, template_file: Path | None = None, trust_remote_code: bool = False
+        self,
+        folder: Path,
+        *,
+        add_bos: bool | None,
+        template_file: Path | None = None,
+        template_name: str | None = None,
+        trust_remote_code: bool = False,
     ) -> None:
         from transformers import AutoTokenizer
 
@@ -38,7 +49,7 @@ class PromptEncoder:
             raise ModelError(f"the tokenizer cannot be loaded: {what}", where=str(folder), fix=fix) from error
         self.tokenizer.model_max_length = _NO_LIMIT
         self._add_bos = add_bos
-        self._template = template_file.read_text(encoding="utf-8") if template_file else None
+        self.template = _own_template(folder, template_file, template_name)
         added = self.tokenizer.added_tokens_decoder
         # What decoding leaves out, text -> id: more than the tokenizer's own BOS, EOS and padding.
         self.special = {str(token): int(one) for one, token in added.items() if token.special}
@@ -57,7 +68,7 @@ class PromptEncoder:
         A rendered dialogue has the BOS of its template already. So has a plain text that begins with BOS.
         """
         if not isinstance(prompt, str):
-            return render_chat(self.tokenizer, prompt, self._template), False
+            return render_chat(self.tokenizer, prompt, self.template), False
         bos = self.tokenizer.bos_token
         return prompt, not (bos and prompt.startswith(bos))
 
@@ -145,3 +156,10 @@ class PromptEncoder:
             ids += [one for one in after_space[:1] if self.decode([one]).strip()]
             found.append(list(dict.fromkeys(ids or own[:1])))
         return found
+
+
+def _own_template(folder: Path, file: Path | None, name: str | None) -> str | None:
+    """The template that takes the place of the tokenizer's default."""
+    if file is not None:
+        return template_file_text(file)
+    return chosen_template(folder, name) if name is not None else None

@@ -158,6 +158,8 @@ class TaskSettings(Settings):
     """A folder or zip that holds the task's data, instead of the hub."""
     data_files: str | dict[str, str] | None = None
     """A file, or a file for each split, instead of the hub."""
+    field: str | None = None
+    """In JSON that is one object: the key that holds the list of documents, in each of the entry's files."""
     missing_data: Literal["error", "skip"] = "error"
     """Whether tasks of a group that have no data in `data_dir` are an error, or are left out, which the run says."""
     num_fewshot: Annotated[int, Field(ge=0)] | None = None
@@ -184,6 +186,8 @@ class TaskSettings(Settings):
         elif self.format in ("alpaca", "sharegpt"):
             raise ValueError(f"`predictions` have named columns or are `llme_letters`, but not `{self.format}`")
         own = self.data is not None or self.predictions is not None
+        if self.field is not None and not (own or self.data_dir is not None or self.data_files is not None):
+            raise ValueError("`field` is for files of your own: data, predictions, data_dir or data_files")
         if self.columns != ColumnSettings() and (not own or self.format in ("alpaca", "sharegpt", "llme_letters")):
             raise ValueError("`columns` are for data with named columns: json, jsonl, csv, tsv, parquet")
         return self
@@ -257,8 +261,9 @@ class Step1Settings(Shared):
     """The same for numpy."""
     metadata: dict[str, Any] = {}
     """Over the `metadata` of every task's file: what a `custom_dataset` function is called with."""
-    apply_chat_template: bool | Literal["auto"] = "auto"
-    """Put prompts through the chat template. `auto`: only those of tasks that ask in messages."""
+    apply_chat_template: bool | str = "auto"
+    """Put prompts through the chat template. `auto`: only those of tasks that ask in messages. A name chooses one of
+    the tokenizer's several templates."""
     chat_template: str | None = None
     """A Jinja file to use instead of the tokenizer's template."""
     fewshot_as_multiturn: bool = False
@@ -292,6 +297,20 @@ class Step1Settings(Shared):
         if not any(imported) and not self.model.path:
             raise ValueError("`model.path` is missing: a local folder, or a name on the Hugging Face hub")
         return self
+
+    @model_validator(mode="after")
+    def _one_template(self) -> Step1Settings:
+        if self.chat_template is not None and self.template_name is not None:
+            raise ValueError(
+                "`chat_template` names a file, and `apply_chat_template` one of the tokenizer's templates: choose one"
+            )
+        return self
+
+    @property
+    def template_name(self) -> str | None:
+        """Which of the tokenizer's several chat templates is used; None for its default."""
+        asked = self.apply_chat_template
+        return asked if isinstance(asked, str) and asked != "auto" else None
 
     @property
     def imports(self) -> bool:

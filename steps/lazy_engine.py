@@ -47,6 +47,7 @@ class LazyEngine:
                 identity=plan.models[0].identity,
                 tokenizer=plan.tokenizer_folder,
                 chat_template=plan.chat_template,
+                template_name=plan.template_name,
                 delta=plan.delta_folder,
             )
             loaded = self._stack.enter_context(engine)

@@ -15,6 +15,7 @@ import metrics  # noqa: F401  # registers them all
 from filters.registry import build_filter
 from metrics.registry import check_values, find_metric
 from models.adapters import check_adapter
+from models.chat_templates import chosen_template
 from models.identity import adapter_config, adapter_weights, model_weights
 from models.locate import is_hub_name, model_folder, nearest_folder
 from models.packages import check_packages
@@ -87,7 +88,18 @@ def _check_plan(plan: Step1Plan, base: Path | None, faults: list[InputError]) ->
     chosen = plan.settings.samples or {}
     faults += [_no_task(name, names, plan.where("samples", name)) for name in chosen if name not in names]
     with gathered(faults):
+        _check_template(plan, base)
+    with gathered(faults):
         _check_adapters(plan, base)
+
+
+def _check_template(plan: Step1Plan, base: Path | None) -> None:
+    """The tokenizer has the template that the run names, as far as it is at hand."""
+    named = plan.settings.model.tokenizer
+    folder = Path(named).expanduser() if named else base
+    if plan.template_name is not None and folder is not None and folder.is_dir():
+        with blamed_on(plan.where("apply_chat_template")):
+            chosen_template(folder, plan.template_name)
 
 
 def _base_at_hand(settings: Step1Settings, loaded: Loaded) -> Path | None:

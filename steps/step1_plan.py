@@ -13,10 +13,11 @@ from typing import Any
 
 from models.adapters import adapter_tokenizer
 from models.chat import missing_template
+from models.chat_templates import DEFAULT, chat_templates
 from models.checkpoints import NamedAdapter, expand_adapters
 from models.engine import ANSWERS_VERSION
 from models.generation import effective_generation
-from models.identity import ModelIdentity, chat_template, model_identity, tokenizer_fingerprint
+from models.identity import ModelIdentity, model_identity, tokenizer_fingerprint
 from models.locate import model_folder, nearest_folder
 from models.properties import generation_defaults, model_config, resolve_architecture, resolve_dtype, resolve_max_length
 from pipeline.config import NEUTRAL_ENGINE, Step1Settings, TaskSettings
@@ -29,6 +30,7 @@ from steps.calls import Call, Sampling, example_calls, generation_dict
 from steps.manifest import Manifest, ModelRecord, make_manifest
 from steps.units import Unit
 from tasks.loader import load_tasks
+from tasks.split_documents import Seeds
 from tasks.task import Example, PromptSettings, Task, TaskSet
 
 VERSION = 1
@@ -56,6 +58,7 @@ class Step1Plan:
         self.tasks = tasks
         self.where = where
         self.chat_template = Path(settings.chat_template) if settings.chat_template else None
+        self.template_name = settings.template_name
         self._hashes = hashes
         self._examples: tuple[str, list[Example]] | None = None
         self._task_bases: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
@@ -130,8 +133,9 @@ class Step1Plan:
         if model.adapter is not None:
             with blamed_on(self.blame(model.adapter)):
                 folder = adapter_tokenizer(model.adapter.path, folder, model.adapter.settings.tokenizer)
-        with blamed_on(self.where("chat_template" if self.chat_template else "model")):
-            return tokenizer_fingerprint(folder, self.chat_template)
+        named = "apply_chat_template" if self.template_name else "model"
+        with blamed_on(self.where("chat_template" if self.chat_template else named)):
+            return tokenizer_fingerprint(folder, self.chat_template, self.template_name)
 
     @property
     def units(self) -> list[Unit]:
@@ -191,7 +195,7 @@ class Step1Plan:
         settings = self.settings
         return PromptSettings(
             fewshot_seed=settings.fewshot_seed,
-            chat=settings.apply_chat_template is True,
+            chat=settings.apply_chat_template not in (False, "auto"),
             fewshot_as_multiturn=settings.fewshot_as_multiturn,
             system_instruction=settings.system_instruction,
         )
@@ -237,13 +241,14 @@ class Step1Plan:
         Raises ModelError where a task asks in messages and the base's tokenizer has no template for them.
         """
         code = self.settings.engine.trust_remote_code  # which may bring a template of its own
-        template = code or self.chat_template is not None or chat_template(self.tokenizer_folder) is not None
+        names = chat_templates(self.tokenizer_folder)
+        template = code or self.chat_template is not None or self.template_name in names or DEFAULT in names
         for task in tasks:
             first = next(iter(task.examples(self.prompt_settings, limit=1)), None)
             if first is None:
                 raise self._nothing_to_ask(task)
             if not template and not all(isinstance(spec.prompt, str) for spec in first.requests):
-                raise missing_template(task.name, self.where("model"))
+                raise missing_template(task.name, self.where("model"), tuple(names))
 
     def _nothing_to_ask(self, task: Task) -> DataError:
         return DataError(f"{task.name} has no document to ask about", where=self.where("tasks"))
@@ -269,15 +274,20 @@ def run_tasks(settings: Step1Settings, hashes: FileHashes, where: Where) -> tupl
             what = f"include_path names {folder}, and there is no such folder"
             raise TaskError(what, where=where("include_path", number), fix=nearest_folder(Path(folder)))
     tasks = load_tasks(
-        entries, settings.include_path, settings.trust_task_code, hashes, lambda number: where("tasks", number)
+        entries,
+        settings.include_path,
+        settings.trust_task_code,
+        hashes,
+        lambda number: where("tasks", number),
+        seeds=Seeds(settings.python_seed, settings.numpy_seed),
     )
     return settings.model_copy(update={"tasks": entries}), tasks
 
 
 def _with_run_defaults(entry: TaskSettings, settings: Step1Settings) -> TaskSettings:
-    """The entry with the run's `limit` and `num_fewshot` where it has none of its own."""
+    """The entry with the run's `limit` and `num_fewshot` where it has none of its own, and the run's metadata."""
     inherited = {name: getattr(settings, name) for name in ("limit", "num_fewshot") if getattr(entry, name) is None}
-    return entry.model_copy(update=inherited)
+    return entry.model_copy(update={**inherited, "metadata": {**settings.metadata, **entry.metadata}})
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:

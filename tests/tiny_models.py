@@ -79,6 +79,16 @@ def make_tokenizer(
     return folder
 
 
+def add_chat_template(folder: Path, name: str, template: str) -> None:
+    """Give the tokenizer in `folder` a further chat template beside its default, as transformers saves several."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    known = tokenizer.chat_template
+    tokenizer.chat_template = (known if isinstance(known, dict) else {"default": known}) | {name: template}
+    tokenizer.save_pretrained(folder)
+
+
 def make_base(
     folder: Path,
     kind: Kind = "llama",

@@ -160,7 +160,7 @@ step1:
   limit: "10"
   replicate: true
   metrics: [rouge]
-  apply_chat_template: maybe
+  apply_chat_template: 3
   include_path: [1]
   samples: {a: [x]}
   generation: 3
@@ -179,7 +179,7 @@ step2: 3
         "run.yaml:9: `limit` must be a number, not '10'; write it as a plain number",
         "run.yaml:10: `replicate` must be a whole number, not true",
         "run.yaml:11: there is no setting `metrics` in step1; `metrics` belongs to step3",
-        "run.yaml:12: `apply_chat_template` must be true or false or auto, not 'maybe'",
+        "run.yaml:12: `apply_chat_template` must be true or false or text, not 3; put it in quotes",
         "run.yaml:13: `include_path.0` must be text, not 1; put it in quotes",
         "run.yaml:14: `samples.a.0` must be a whole number, not 'x'",
         "run.yaml:15: `generation` must be a mapping (`key: value`), not 3",
