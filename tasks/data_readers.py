@@ -22,10 +22,11 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a table is to be read where the file itself does not say."""
+    """How a file is to be read where it does not say so itself."""
 
     column_names: tuple[str, ...] | None = None  # for CSV and TSV without a header row
     delimiter: str | None = None  # by default a comma, in TSV a tab
+    field: str | None = None  # for JSON that is one object: the key that holds the list of documents
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,31 @@ def _json_list(stream: IO[bytes], source: str, options: ReadOptions) -> Iterator
             yield from _json_lines(io.BytesIO(content), source, options)
             return
         raise _broken_json(error, f"{source}:{error.lineno}", False) from error
-    if isinstance(items, dict) and content.count(b"\n") <= 1:
+    if options.field is not None:
+        items = _below(items, options.field, source)
+    elif isinstance(items, dict) and content.count(b"\n") <= 1:
         items = [items]  # JSON lines of one line
     if not isinstance(items, list):
-        raise DataError(
-            f"the file holds one {_kind(items)}, and a list of documents is wanted",
-            where=source,
-            fix="Save the documents as a list, [{…}, {…}], or one a line as .jsonl.",
-        )
+        raise _no_list(items, source, options.field)
     for number, data in enumerate(items, 1):
         where = f"{source}, record {number}"
         yield Record(_as_document(data, where), where)
+
+
+def _below(content: Any, field: str, source: str) -> Any:
+    if isinstance(content, dict) and field in content:
+        return content[field]
+    there = f"Its keys are {', '.join(map(str, content))}." if isinstance(content, dict) else ""
+    raise DataError(f"the file has no key {field!r}, which `field` names", where=source, fix=there)
+
+
+def _no_list(content: Any, source: str, field: str | None) -> DataError:
+    what = f"the key {field!r} holds" if field is not None else "the file holds"
+    fix = "Save the documents as a list, [{…}, {…}], or one a line as .jsonl."
+    lists = [name for name, value in content.items() if isinstance(value, list)] if isinstance(content, dict) else []
+    if field is None and lists:
+        fix = f"If the documents are the list under {lists[0]!r}, say so: field: {lists[0]}"
+    return DataError(f"{what} one {_kind(content)}, and a list of documents is wanted", where=source, fix=fix)
 
 
 def _as_document(data: Any, where: str) -> dict[str, Any]:

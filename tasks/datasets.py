@@ -66,8 +66,9 @@ class LocalData:
         return split == other or self._files(split) == self._files(other)
 
     def description(self) -> dict[str, Any]:
-        names = self.options.column_names
-        return {"column_names": list(names) if names else None, "delimiter": self.options.delimiter}
+        names, key = self.options.column_names, self.options.field
+        table = {"column_names": list(names) if names else None, "delimiter": self.options.delimiter}
+        return table | ({"field": key} if key is not None else {})
 
     def _files(self, split: str) -> list[DataFile]:
         if self.files is None:
@@ -189,7 +190,8 @@ def _options(arguments: Mapping[str, Any], where: str) -> ReadOptions:
     names = arguments.get("column_names", arguments.get("names"))
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise DataError("column_names takes a list of names", where=where)
-    return ReadOptions(tuple(names) if names else None, arguments.get("delimiter", arguments.get("sep")))
+    delimiter = arguments.get("delimiter", arguments.get("sep"))
+    return ReadOptions(tuple(names) if names else None, delimiter, arguments.get("field"))
 
 
 def _beside(value: Any, folder: Path | None) -> Any:

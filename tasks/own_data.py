@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.config import ColumnSettings, TaskSettings
 from pipeline.errors import DataError
 from pipeline.fingerprint import FileHashes
-from tasks.data_readers import Record
+from tasks.data_readers import ReadOptions, Record
 from tasks.datasets import LocalData
 from tasks.definition import scoring_sections
 from tasks.documents import number_documents, selected
@@ -55,14 +55,15 @@ class OwnDataTask:
         self._format = settings.format
         self._file = file
         self._where = where
-        self._source = LocalData(None, where, files=file)
+        self._source = LocalData(None, where, files=file, options=ReadOptions(field=settings.field))
         self._file_hashes = file_hashes
 
     def definition(self) -> dict[str, Any]:
         """Sections as of `HarnessTask.definition`."""
         named = self._columns.model_dump(exclude_none=True)
         request = self._request() | ({"columns": named} if named else {})
-        return {"request": request, **scoring_sections(self.filters, self.metrics, None)}
+        below = {"field": self._source.options.field} if self._source.options.field is not None else {}
+        return {"request": request | below, **scoring_sections(self.filters, self.metrics, None)}
 
     def _request(self) -> dict[str, Any]:
         return {"format": self._format, "generation_kwargs": dict(self.generation_kwargs)}

@@ -179,3 +179,18 @@ def test_all_mmlu_questions_stand_though_27_repeat() -> None:
         assert len(set(found)) == len(found)
         ids += found
     assert len(ids) == 14042
+
+
+def test_documents_below_a_key_of_one_object(tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    for indent in (None, 1):
+        file.write_text(json.dumps({"canary": "…", "outputs": ROWS}, indent=indent), "utf-8")
+        assert read(file, ReadOptions(field="outputs")) == ROWS
+    with pytest.raises(DataError, match="one object, and a list of documents is wanted") as no_field:
+        read(file)
+    assert no_field.value.fix == "If the documents are the list under 'outputs', say so: field: outputs"
+    with pytest.raises(DataError, match="no key 'examples'") as other:
+        read(file, ReadOptions(field="examples"))
+    assert other.value.fix == "Its keys are canary, outputs."
+    with pytest.raises(DataError, match="the key 'canary' holds one string"):
+        read(file, ReadOptions(field="canary"))
