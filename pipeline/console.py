@@ -27,6 +27,7 @@ class _Console:
     verbosity: Verbosity = "normal"
     printers: list[Print] = field(default_factory=lambda: [_to_stderr])  # the last one prints
     logs: list[Log] = field(default_factory=list)
+    said: set[str] = field(default_factory=set)  # what was said once, and is not to be said again
 
 
 _console = _Console()
@@ -50,6 +51,13 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Something that the user should know and that stops nothing; also logged."""
     _note("WARNING", f"warning: {text}", _console.verbosity != "quiet")
+
+
+def warn_once(text: str) -> None:
+    """The same, but a text that this process has said before is not said again: tasks are read more than once."""
+    if text not in _console.said:
+        _console.said.add(text)
+        warn(text)
 
 
 def detail(text: str) -> None:

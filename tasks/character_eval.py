@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.errors import DataError
 from pipeline.fingerprint import FileHashes
 from tasks.data_readers import Record
+from tasks.datasets import as_table
 
 DATASET = "charactereval"  # the `dataset_path` that stands for this form
 EXAMPLES, DIMENSIONS, PROFILES = "test_data.jsonl", "id2metric.jsonl", "character_profiles.json"
@@ -57,6 +58,9 @@ class CharacterEvalData:
                 raise DataError(f"{PROFILES} has no character {example['role']!r}", where=where)
             scored_on = dimensions.get(str(example["id"]), [])
             yield Record({**example, "profile": profile, "dimensions": scored_on}, where)
+
+    def table(self, split: str) -> Any:
+        return as_table(record.data for record in self.records(split))
 
     def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
         self.locate(split)

@@ -6,7 +6,7 @@ The package `datasets` is imported only for the hub.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,10 @@ class DataSource(Protocol):
         ...
 
     def records(self, split: str) -> Iterator[Record]: ...
+
+    def table(self, split: str) -> Any:
+        """The split as a `datasets.Dataset`, which functions of task files take. Raises MissingPackageError."""
+        ...
 
     def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
         """What the split's documents come from, by a name that a person knows, with its content's hash."""
@@ -58,6 +62,9 @@ class LocalData:
     def records(self, split: str) -> Iterator[Record]:
         for file in self._files(split):
             yield from read_records(file, self.options)
+
+    def table(self, split: str) -> Any:
+        return as_table(record.data for record in self.records(split))
 
     def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
         return {file.name: file_hashes(file.path) for file in self._files(split)}
@@ -112,6 +119,9 @@ class HubData:
         for number, data in enumerate(self._split(split), 1):
             yield Record(dict(data), f"{self._name(split)}, record {number}")
 
+    def table(self, split: str) -> Any:
+        return self._split(split)
+
     def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
         return {self._name(split): str(self._split(split)._fingerprint)}
 
@@ -146,6 +156,15 @@ class HubData:
                 where=self._where,
                 fix="Without network, give the task a local copy in the run's YAML: data_dir: <folder or zip>",
             ) from error
+
+
+def as_table(records: Iterable[Mapping[str, Any]]) -> Any:
+    """Documents as a `datasets.Dataset`. Raises MissingPackageError."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingPackageError("datasets", "the functions of task files that process documents") from error
+    return datasets.Dataset.from_list(list(records))
 
 
 def open_source(

@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.fingerprint import FileHashes
-from tasks.task import FilterPipeline, FilterSpec, MetricSpec
-from tasks.task_code import code_hash
+from tasks.task import FilterPipeline, FilterSpec, MetricSpec, TaskCode
+from tasks.task_code import code_hash, task_code
 from tasks.task_config import TaskConfig
 from tasks.task_file import FunctionReference
 
 _REQUEST_KEYS = (
+    "python_class",
     "output_type",
+    "custom_dataset",
     "training_split",
     "validation_split",
     "test_split",
@@ -37,10 +39,30 @@ _REQUEST_KEYS = (
     "generation_kwargs",
     "repeats",
 )
+EVALUATE = "evaluate:"  # before the name of a metric of Hugging Face's package of that name
 _TAKE_FIRST = FilterPipeline("none", (FilterSpec("take_first"),))
 
 
-def filter_pipelines(config: TaskConfig) -> tuple[FilterPipeline, ...]:
+class CodeTable:
+    """The functions that a task's filters, metrics and aggregations name, each under a key of its own."""
+
+    def __init__(self, trusted: bool, file_hashes: FileHashes) -> None:
+        self._trusted = trusted
+        self._file_hashes = file_hashes
+        self.code: dict[str, TaskCode] = {}
+
+    def key(self, reference: FunctionReference) -> str:
+        """Raises TaskError where the code is not trusted, or is not there."""
+        code = task_code(reference, self._trusted, self._file_hashes)
+        key, number = f"!function {reference.reference}", 1
+        while key in self.code and self.code[key].path != code.path:  # another folder's function of that name
+            number += 1
+            key = f"!function {reference.reference}#{number}"
+        self.code[key] = code
+        return key
+
+
+def filter_pipelines(config: TaskConfig, table: CodeTable) -> tuple[FilterPipeline, ...]:
     """The task's filter pipelines; the first response as it is, where it has none."""
     if not config.filter_list:
         return (_TAKE_FIRST,)
@@ -48,7 +70,7 @@ def filter_pipelines(config: TaskConfig) -> tuple[FilterPipeline, ...]:
         FilterPipeline(
             entry["name"],
             tuple(
-                FilterSpec(*_named(step, "function"), config.file.where("filter_list", number, "filter", position))
+                _filter(step, config.file.where("filter_list", number, "filter", position), table)
                 for position, step in enumerate(entry["filter"])
             ),
         )
@@ -56,31 +78,65 @@ def filter_pipelines(config: TaskConfig) -> tuple[FilterPipeline, ...]:
     )
 
 
-def metric_specs(config: TaskConfig) -> tuple[MetricSpec, ...]:
+def _filter(step: Mapping[str, Any], where: str, table: CodeTable) -> FilterSpec:
+    name, arguments = _named(step, "function")
+    plain = {
+        key: table.key(value) if isinstance(value, FunctionReference) else value for key, value in arguments.items()
+    }
+    return FilterSpec(table.key(name) if isinstance(name, FunctionReference) else name, plain, where)
+
+
+def metric_specs(config: TaskConfig, table: CodeTable) -> tuple[MetricSpec, ...]:
     """The task's metrics with the arguments that are not about aggregation."""
     return tuple(
-        _metric(entry, config.higher_is_better, config.file.where("metric_list", number))
+        _metric(entry, config, config.file.where("metric_list", number), table)
         for number, entry in enumerate(config.metric_list)
     )
 
 
-def _metric(entry: Mapping[str, Any], directions: bool | Mapping[str, bool] | None, where: str) -> MetricSpec:
-    name, arguments = _named(entry, "metric")
-    arguments.pop("hf_evaluate", None)
+def _metric(entry: Mapping[str, Any], config: TaskConfig, where: str, table: CodeTable) -> MetricSpec:
+    named, arguments = _named(entry, "metric")
+    evaluated = arguments.pop("hf_evaluate", None) is True
     aggregation = arguments.pop("aggregation", None)
     own = arguments.pop("higher_is_better", None)
+    function = None
+    if config.process_results is not None:
+        arguments = {}  # the function has none: the entry is about the aggregation of a value
+    elif isinstance(named, FunctionReference):
+        function = table.key(named)
+    elif evaluated and config.output_type == "generate_until":
+        function = f"{EVALUATE}{named}"
+    name = named.reference.rpartition(".")[2] if isinstance(named, FunctionReference) else named
+    directions = config.higher_is_better
     general = directions.get(name) if isinstance(directions, Mapping) else directions
-    return MetricSpec(name, arguments, aggregation, own if own is not None else general, where)
+    return MetricSpec(
+        name,
+        arguments,
+        table.key(aggregation) if isinstance(aggregation, FunctionReference) else aggregation,
+        own if own is not None else general,
+        where,
+        function=function,
+    )
 
 
-def _named(entry: Mapping[str, Any], key: str) -> tuple[str, dict[str, Any]]:
+def _named(entry: Mapping[str, Any], key: str) -> tuple[Any, dict[str, Any]]:
     return entry[key], {name: value for name, value in entry.items() if name != key}
 
 
-def task_definition(config: TaskConfig, file_hashes: FileHashes) -> dict[str, Any]:
+def task_definition(
+    config: TaskConfig,
+    filters: Sequence[FilterPipeline],
+    metrics: Sequence[MetricSpec],
+    code: Mapping[str, TaskCode],
+    file_hashes: FileHashes,
+) -> dict[str, Any]:
     """The four sections, functions with the hash of their code."""
     settings = {key: _plain(getattr(config, key), file_hashes) for key in _REQUEST_KEYS}
-    return {"request": settings, **scoring_sections(filter_pipelines(config), metric_specs(config), config)}
+    sections = scoring_sections(filters, metrics, config)
+    sections["aggregation"]["code"] = {key: one.content for key, one in code.items()}
+    if config.process_results is not None:
+        sections["metrics"].append({"process_results": config.process_results.reference})
+    return {"request": settings, **sections}
 
 
 def scoring_sections(

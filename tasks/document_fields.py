@@ -62,6 +62,22 @@ class TextField(DocumentField):
         return value
 
 
+class QuestionField(DocumentField):
+    """What is asked; where the question is several inputs, one a choice, the index of the right one."""
+
+    def __init__(self, value: FieldValue, where: str, trusted: bool, has_choices: bool) -> None:
+        super().__init__(value, where, trusted)
+        self._has_choices = has_choices
+
+    def question(self, data: Data, label: str) -> str | int:
+        value, rendered = self.read(data, label)
+        if rendered and self._has_choices and value.isdigit():
+            return int(value)
+        if isinstance(value, str) or (isinstance(value, int) and self._has_choices):
+            return value
+        raise self.fault(f"this must give text, and gives {_shown(value)}", label)
+
+
 class MessagesField(DocumentField):
     """A field that must give the messages of a dialogue."""
 
@@ -81,14 +97,18 @@ class MessagesField(DocumentField):
 class TargetField(DocumentField):
     """The gold answer: a text, the index of a choice, or a list of either."""
 
-    def __init__(self, value: FieldValue, where: str, trusted: bool, has_choices: bool) -> None:
+    def __init__(self, value: FieldValue, where: str, trusted: bool, has_choices: bool, *, free: bool = False) -> None:
+        """`free`: of any type, since a function of the task's own makes something of it."""
         super().__init__(value, where, trusted)
         self._has_choices = has_choices
+        self._free = free
 
     def target(self, data: Data, label: str) -> Target:
         value, rendered = self.read(data, label)
         if rendered:
             return _as_target(value, self._has_choices)
+        if self._free:
+            return value  # type: ignore[no-any-return]
         if not isinstance(value, (str, int, float, list)):
             raise self.fault(f"this must give text, an index or a list, and gives {_shown(value)}", label)
         return value

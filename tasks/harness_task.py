@@ -8,23 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.errors import TaskError
+from pipeline.console import warn_once
+from pipeline.errors import ConfigError
 from pipeline.fingerprint import FileHashes
-from pipeline.requests import Prompt
+from pipeline.requests import Message, Prompt
 from pipeline.rows import to_plain
 from tasks.datasets import DataSource
-from tasks.definition import filter_pipelines, metric_specs, task_definition
-from tasks.document_fields import ChoicesField, MessagesField, Target, TargetField, TextField
+from tasks.definition import CodeTable, filter_pipelines, metric_specs, task_definition
+from tasks.document_fields import MessagesField, Target, TextField
 from tasks.documents import number_documents, selected
 from tasks.expansion import expansion
 from tasks.fewshot_pool import FewshotPool
 from tasks.prompts import Turn, answered_turns, as_messages, as_text, headed, question_turns, system_turns
-from tasks.split_documents import SplitDocuments
-from tasks.task import Example, FilterPipeline, MetricSpec, PromptSettings, RequestSpec
-from tasks.task_config import FieldValue, TaskConfig
+from tasks.split_documents import Seeds, SplitDocuments
+from tasks.task import Example, FilterPipeline, MetricSpec, PromptSettings, RequestSpec, TaskCode
+from tasks.task_config import TaskConfig, unsupported
+from tasks.task_fields import TaskFields
 
 Data = Mapping[str, Any]
-_CHOICE_TYPES = ("multiple_choice", "next_token")
 
 
 class HarnessTask:
@@ -38,8 +39,12 @@ class HarnessTask:
         trusted: bool,
         file_hashes: FileHashes,
         limit: float | None = None,
+        seeds: Seeds | None = None,
     ) -> None:
-        """Raises TaskError for broken templates, and for code where it is not trusted."""
+        """Raises TaskError for broken templates, for code where it is not trusted, for what cannot be carried out."""
+        if problems := unsupported(config.file):
+            raise ConfigError(problems)
+        table = CodeTable(trusted, file_hashes)
         self.config = config
         self.name = config.task
         self.output_type = config.output_type
@@ -53,13 +58,20 @@ class HarnessTask:
         self.cluster = config.cluster
         self.primary_metric = config.primary_metric
         self.version = str(config.metadata.get("version", "")) if isinstance(config.metadata, dict) else ""
-        self.filters: Sequence[FilterPipeline] = filter_pipelines(config)
-        self.metrics: Sequence[MetricSpec] = metric_specs(config)
+        self.filters: Sequence[FilterPipeline] = filter_pipelines(config, table)
+        self.metrics: Sequence[MetricSpec] = metric_specs(config, table)
+        self.process_results = table.key(config.process_results) if config.process_results is not None else None
+        self.code: Mapping[str, TaskCode] = table.code
+        self.unsafe_code = config.unsafe_code
         self._file_hashes = file_hashes
-        self._documents = SplitDocuments(source, config, trusted)
+        self._seeds = seeds or Seeds()
+        self._documents = SplitDocuments(source, config, trusted, self._seeds)
         self._pool = FewshotPool(config, self._documents, trusted)
-        self._fields = _Fields(config, {}, trusted)
-        self._shot_fields = _Fields(config, config.fewshot_config, trusted)
+        self._fields = TaskFields(config, {}, trusted)
+        self._shot_fields = TaskFields(config, config.fewshot_config, trusted)
+        self._shots: dict[int, tuple[Data, list[Turn]]] = {}  # by identity: the pool keeps its documents
+        self._strange = False  # whether a target was none of its choices, which is said once
+        self._unconditional = any(metric.name == "acc_mutual_info" for metric in self.metrics)
         self._messages = (
             MessagesField(config.doc_to_messages, config.file.where("doc_to_messages"), trusted)
             if config.doc_to_messages is not None
@@ -69,8 +81,12 @@ class HarnessTask:
 
     def definition(self) -> dict[str, Any]:
         """Sections `request`, `filters`, `metrics`, `aggregation`; each holds all that its step depends on."""
-        sections = task_definition(self.config, self._file_hashes)
+        sections = task_definition(self.config, self.filters, self.metrics, self.code, self._file_hashes)
         sections["request"]["dataset"] = self._documents.source.description()
+        if self.config.process_docs is not None or self.config.custom_dataset is not None:
+            sections["request"]["seeds"] = vars(self._seeds)
+        if self._unconditional:
+            sections["request"]["unconditional"] = True
         plain: dict[str, Any] = to_plain(sections, f"the task {self.name}")
         return plain
 
@@ -114,11 +130,21 @@ class HarnessTask:
         return turns
 
     def _shot(self, shot: Data, label: str) -> list[Turn]:
+        """The example's turns, rendered when it is first drawn."""
+        known = self._shots.get(id(shot))
+        if known is None:
+            known = self._shots[id(shot)] = (shot, self._rendered_shot(shot, label))
+        return known[1]
+
+    def _rendered_shot(self, shot: Data, label: str) -> list[Turn]:
         fields, own = self._shot_fields, self.config.fewshot_config
         target = fields.target.target(shot, label)
+        question = fields.question.question(shot, label)
+        if isinstance(question, int):
+            question = fields.choice(question, shot, label)
         answer = fields.answer(target, shot, label) if target != "" else None
         return answered_turns(
-            fields.question.text(shot, label),
+            question,
             answer,
             fields.prefix.text(shot, label) if fields.prefix else "",
             own.get("target_delimiter", self.config.target_delimiter),
@@ -136,33 +162,74 @@ class HarnessTask:
             text = fields.text_target(target, label)
             return text, (RequestSpec("loglikelihood_rolling", text),), text, None
         if self._messages is not None:
-            system = system_turns(settings.system_instruction, "", "")
-            dialogue = (
-                [*as_messages(system, True), *self._messages.messages(data, label)]
-                if system
-                else (self._messages.messages(data, label))
-            )
-            answer = target if isinstance(target, list) else fields.answer(target, data, label)
-            return dialogue, (RequestSpec("generate_until", dialogue),), answer, choices
-        question = fields.question.text(data, label)
+            dialogue = self._dialogue(self._messages.messages(data, label), settings)
+            return dialogue, (RequestSpec("generate_until", dialogue),), self._gold_text(target, data, label), choices
+        question = fields.question.question(data, label)
         prefix = fields.prefix.text(data, label) if fields.prefix else ""
+        if isinstance(question, int):
+            return self._several_inputs(data, turns, prefix, settings, label, question, target)
         turns = [*turns, *question_turns(question, prefix, self.config.target_delimiter)]
         if self.config.description_role == "user":
             turns = headed(turns, self._description.text(data, label))
         prompt = self._prompt(turns, settings)
         if self.output_type == "generate_until":
-            answer = target if isinstance(target, list) else fields.answer(target, data, label)
-            return prompt, (RequestSpec("generate_until", prompt),), answer, choices
+            return prompt, (RequestSpec("generate_until", prompt),), self._gold_text(target, data, label), choices
         if self.output_type == "loglikelihood":
             text = fields.text_target(target, label)
             return prompt, (RequestSpec("loglikelihood", prompt, (text,)),), text, None
         assert choices is not None
-        gold = fields.gold(target, choices, label)
+        gold = fields.gold(target, choices)
+        self._warn_of_strange(gold, choices, label)
         if self.output_type == "next_token":
             return prompt, (self._next_token(prompt, choices),), gold, choices
         joint = self._choice_joint(settings.chat)
         continuations = tuple(f"{joint}{choice}" for choice in choices)
-        return prompt, (RequestSpec("loglikelihood", prompt, continuations),), gold, choices
+        asked = RequestSpec("loglikelihood", prompt, continuations)
+        return prompt, (asked, *self._without_context(continuations)), gold, choices
+
+    def _warn_of_strange(self, gold: Any, choices: list[str], label: str) -> None:
+        """A target that is none of the choices makes its row wrong, as in lm_eval; that all are is likelier a fault."""
+        for one in gold if isinstance(gold, list) else [gold]:
+            if (not isinstance(one, int) or not 0 <= one < len(choices)) and not self._strange:
+                self._strange = True
+                place, rows = self._fields.target.where, "it and others like it are counted as wrong"
+                warn_once(f"{place}: the target {one!r} of {label} is none of its {len(choices)} choices: {rows}")
+
+    def _several_inputs(
+        self,
+        data: Data,
+        turns: list[Turn],
+        prefix: str,
+        settings: PromptSettings,
+        label: str,
+        gold: int,
+        target: Target,
+    ) -> tuple[Prompt, tuple[RequestSpec, ...], Any, list[str] | None]:
+        """One request a choice: the choice is what is asked, the target what each is continued by."""
+        fields = self._fields
+        if fields.choices is None or self.output_type != "multiple_choice":
+            raise fields.question.fault("an index instead of a question is for output_type multiple_choice", label)
+        choices = fields.choices.choices(data, label)
+        joint = self._choice_joint(settings.chat)
+        continuation = f"{joint}{fields.text_target(target, label)}"
+        prompts = [self._prompt([*turns, *question_turns(choice, prefix, "")], settings) for choice in choices]
+        asked = [RequestSpec("loglikelihood", prompt, (continuation,)) for prompt in prompts]
+        alone = self._without_context(tuple(f"{joint}{choice}" for choice in choices))
+        return prompts[0], (*asked, *alone), gold, choices
+
+    def _without_context(self, continuations: tuple[str, ...]) -> tuple[RequestSpec, ...]:
+        """What acc_mutual_info wants to know besides: each choice with nothing before it."""
+        return (RequestSpec("loglikelihood", "", continuations),) if self._unconditional else ()
+
+    def _dialogue(self, messages: list[Message], settings: PromptSettings) -> Prompt:
+        system = system_turns(settings.system_instruction, "", "")
+        return [*as_messages(system, True), *messages] if system else messages
+
+    def _gold_text(self, target: Target, data: Data, label: str) -> Any:
+        """What a generated answer is compared with: texts, or whatever the task's own function wants."""
+        if isinstance(target, list) or self.process_results is not None:
+            return target
+        return self._fields.answer(target, data, label)
 
     def _prompt(self, turns: Sequence[Turn], settings: PromptSettings) -> Prompt:
         form = self.config.prompt_form
@@ -182,60 +249,3 @@ class HarnessTask:
         if chat and not (prefix and not prefix[-1].isspace()):
             return ""
         return self.config.target_delimiter
-
-
-class _Fields:
-    """The `doc_to_*` fields of a task, or of its few-shot examples where these have their own."""
-
-    def __init__(self, config: TaskConfig, own: Mapping[str, Any], trusted: bool) -> None:
-        def setting(key: str) -> tuple[FieldValue, str]:
-            if own.get(key) is not None or (key == "gen_prefix" and key in own):
-                return own[key], config.file.where("fewshot_config", key)
-            return getattr(config, key), config.file.where(key)
-
-        question, target = setting("doc_to_text"), setting("doc_to_target")
-        choices, prefix = setting("doc_to_choice"), setting("gen_prefix")
-        self.question = TextField(*question, trusted)
-        self.target = TargetField(*target, trusted, has_choices=config.doc_to_choice is not None)
-        self.choices = ChoicesField(*choices, trusted) if choices[0] is not None else None
-        self.prefix = TextField(*prefix, trusted) if prefix[0] is not None else None
-
-    def text_target(self, target: Target, label: str) -> str:
-        if not isinstance(target, str):
-            raise self.target.fault(f"the target must be text, and is {target!r}", label)
-        return target
-
-    def answer(self, target: Target, data: Data, label: str) -> str:
-        """The target as text: the choice that an index names, the first of several targets."""
-        if isinstance(target, int) and self.choices is not None:
-            choices = self.choices.choices(data, label)
-            return choices[self._checked(target, choices, label)]
-        first = target[0] if isinstance(target, list) and target else target
-        if isinstance(first, list):
-            raise self.target.fault(f"the answer must be text, and is {first!r}", label)
-        return str(first)  # a column of numbers, as JSON has them
-
-    def gold(self, target: Target, choices: list[str], label: str) -> int | list[int]:
-        """The index of the right choice, or of each right one."""
-        if isinstance(target, list):
-            return [self._index(one, choices, label) for one in target]
-        return self._index(target, choices, label)
-
-    def _index(self, target: Any, choices: list[str], label: str) -> int:
-        if isinstance(target, str):
-            if target in choices:
-                return choices.index(target)
-            if not target.isdigit():  # a table's cell is text, an index too
-                raise self.target.fault(f"the target {target!r} is none of the choices {choices}", label)
-            target = int(target)
-        if not isinstance(target, int):
-            raise self.target.fault(f"the target must be a choice or its index, and is {target!r}", label)
-        return self._checked(target, choices, label)
-
-    def _checked(self, index: int, choices: list[str], label: str) -> int:
-        if not 0 <= index < len(choices):
-            raise TaskError(
-                f"the target is the choice {index}, counted from 0, and {label} has {len(choices)} choices",
-                where=self.target.where,
-            )
-        return index

@@ -20,6 +20,7 @@ from tasks.documents import selected
 from tasks.formats import column, target_column
 from tasks.harness_task import HarnessTask
 from tasks.own_data import OwnDataTask
+from tasks.split_documents import Seeds
 from tasks.task import Document, Example, PromptSettings, RequestSpec
 from tasks.task_config import TaskConfig
 
@@ -74,10 +75,11 @@ class LettersTask(HarnessTask):
         trusted: bool,
         file_hashes: FileHashes,
         limit: float | None,
+        seeds: Seeds,
         letters: Path,
         where: str,
     ) -> None:
-        super().__init__(config, source, trusted=trusted, file_hashes=file_hashes, limit=limit)
+        super().__init__(config, source, trusted=trusted, file_hashes=file_hashes, limit=limit, seeds=seeds)
         self._letters = letters
         self._where = where
 

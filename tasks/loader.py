@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ from pipeline.config import TaskSettings
 from pipeline.errors import DataError, TaskError
 from pipeline.fingerprint import FileHashes
 from tasks import character_eval
+from tasks.custom_dataset import CustomData
 from tasks.datasets import DataSource, open_source
 from tasks.groups import Resolver
 from tasks.harness_task import HarnessTask
 from tasks.imported import LettersTask, PredictedTask
 from tasks.index import TaskIndex
 from tasks.own_data import OwnDataTask
+from tasks.split_documents import Seeds
 from tasks.task import Group, TaskSet
-from tasks.task_config import read_config
+from tasks.task_config import TaskConfig, read_config
 from tasks.task_file import TaskFile, shown
 
 _LISTED = 10
@@ -31,6 +34,7 @@ def load_tasks(
     file_hashes: FileHashes,
     where: Callable[[int], str] | None = None,
     *,
+    seeds: Seeds | None = None,
     find_data: bool = True,
 ) -> TaskSet:
     """The tasks and groups of a run, in the order of its entries; `where` gives an entry's place in the run's file.
@@ -41,12 +45,13 @@ def load_tasks(
     """
     index = TaskIndex(include_path)
     resolver = Resolver(index)
+    build = _Builder(trust_task_code, file_hashes, seeds or Seeds())
     tasks: dict[str, tuple[LoadedTask, TaskSettings]] = {}
     groups: dict[str, Group] = {}
     skipped: dict[str, tuple[str, ...]] = {}
     for number, entry in enumerate(entries):
         place = where(number) if where else f"step1.tasks[{number}]"
-        loaded, found = _load_entry(entry, place, index, resolver, trust_task_code, file_hashes)
+        loaded, found = _load_entry(entry, place, index, resolver, build)
         if find_data:
             missing = _without_data(loaded, entry, place)
             skipped |= {entry.name: tuple(missing)} if missing else {}
@@ -68,33 +73,16 @@ def _same_question(one: tuple[LoadedTask, TaskSettings], two: tuple[LoadedTask, 
 
 
 def _load_entry(
-    entry: TaskSettings,
-    where: str,
-    index: TaskIndex,
-    resolver: Resolver,
-    trust_task_code: bool,
-    file_hashes: FileHashes,
+    entry: TaskSettings, where: str, index: TaskIndex, resolver: Resolver, build: _Builder
 ) -> tuple[list[LoadedTask], dict[str, Group]]:
-    loaded: list[LoadedTask] = []
-    groups: dict[str, Group] = {}
-    if entry.data is not None or (entry.predictions is not None and entry.format != "llme_letters"):
-        known = index.find(entry.name, where)
-        if known is not None:
-            fix = f"Give your data another name; {shown(known.path)} defines that one."
-            raise TaskError(f"{entry.name} is the name of a {known.kind}", where=where, fix=fix)
-        loaded.append(_own_task(entry, where, file_hashes))
-    else:
+    if entry.data is None and (entry.predictions is None or entry.format == "llme_letters"):
         resolved = resolver.resolve(entry.name, where)
-        groups = resolved.groups
-        files = resolved.files.values()
-        loaded += [_harness_task(file, entry, where, trust_task_code, file_hashes) for file in files]
-    return loaded, groups
-
-
-def _own_task(entry: TaskSettings, where: str, file_hashes: FileHashes) -> OwnDataTask:
-    if entry.data is not None:
-        return OwnDataTask(entry, entry.data, where, file_hashes)
-    return PredictedTask(entry, predictions_file(entry), where, file_hashes)
+        return [build.harness_task(file, entry, where) for file in resolved.files.values()], resolved.groups
+    known = index.find(entry.name, where)
+    if known is not None:
+        fix = f"Give your data another name; {shown(known.path)} defines that one."
+        raise TaskError(f"{entry.name} is the name of a {known.kind}", where=where, fix=fix)
+    return [build.own_task(entry, where)], {}
 
 
 def predictions_file(entry: TaskSettings) -> str:
@@ -103,36 +91,51 @@ def predictions_file(entry: TaskSettings) -> str:
     return entry.predictions if isinstance(entry.predictions, str) else next(iter(entry.predictions.values()))
 
 
-def _harness_task(
-    file: TaskFile, entry: TaskSettings, where: str, trust_task_code: bool, file_hashes: FileHashes
-) -> HarnessTask:
-    config = read_config(file.overridden(_entry_overrides(file, entry), {}))
-    local = entry.data_dir is not None or entry.data_files is not None
-    if config.dataset_path == character_eval.DATASET:
-        folder = Path(entry.data_dir).expanduser() if entry.data_dir else None
-        source: DataSource = character_eval.CharacterEvalData(folder, where)
-        return HarnessTask(config, source, trusted=trust_task_code, file_hashes=file_hashes, limit=entry.limit)
-    source = open_source(
-        config.dataset_path,
-        config.dataset_name,
-        config.dataset_kwargs,
-        data_dir=entry.data_dir,
-        data_files=entry.data_files,
-        local_arguments=config.local_kwargs,
-        task_folder=file.path.parent,
-        where=where if local else file.where("dataset_path"),
-    )
-    if entry.predictions is None:
-        return HarnessTask(config, source, trusted=trust_task_code, file_hashes=file_hashes, limit=entry.limit)
-    return LettersTask(
-        config,
-        source,
-        trusted=trust_task_code,
-        file_hashes=file_hashes,
-        limit=entry.limit,
-        letters=Path(predictions_file(entry)).expanduser(),
-        where=where,
-    )
+@dataclass(frozen=True)
+class _Builder:
+    """Makes tasks of files and entries, under what the run says about code."""
+
+    trusted: bool
+    file_hashes: FileHashes
+    seeds: Seeds
+
+    def own_task(self, entry: TaskSettings, where: str) -> OwnDataTask:
+        if entry.data is not None:
+            return OwnDataTask(entry, entry.data, where, self.file_hashes)
+        return PredictedTask(entry, predictions_file(entry), where, self.file_hashes)
+
+    def harness_task(self, file: TaskFile, entry: TaskSettings, where: str) -> HarnessTask:
+        config = read_config(file.overridden(_entry_overrides(file, entry), {}))
+        source = self._source(config, entry, where)
+        common: dict[str, Any] = {
+            "trusted": self.trusted,
+            "file_hashes": self.file_hashes,
+            "limit": entry.limit,
+            "seeds": self.seeds,
+        }
+        if entry.predictions is None:
+            return HarnessTask(config, source, **common)
+        letters = Path(predictions_file(entry)).expanduser()
+        return LettersTask(config, source, letters=letters, where=where, **common)
+
+    def _source(self, config: TaskConfig, entry: TaskSettings, where: str) -> DataSource:
+        local = entry.data_dir is not None or entry.data_files is not None
+        if config.dataset_path == character_eval.DATASET:
+            folder = Path(entry.data_dir).expanduser() if entry.data_dir else None
+            return character_eval.CharacterEvalData(folder, where)
+        if config.custom_dataset is not None and not local:
+            function, arguments = config.custom_dataset, config.dataset_kwargs
+            return CustomData(function, config.metadata, arguments, self.trusted, self.seeds)
+        return open_source(
+            config.dataset_path,
+            config.dataset_name,
+            config.dataset_kwargs,
+            data_dir=entry.data_dir,
+            data_files=entry.data_files,
+            local_arguments={**config.local_kwargs, **({"field": entry.field} if entry.field is not None else {})},
+            task_folder=config.file.path.parent,
+            where=where if local else config.file.where("dataset_path"),
+        )
 
 
 def _entry_overrides(file: TaskFile, entry: TaskSettings) -> dict[str, Any]:
@@ -141,6 +144,9 @@ def _entry_overrides(file: TaskFile, entry: TaskSettings) -> dict[str, Any]:
         overrides["num_fewshot"] = entry.num_fewshot
     if entry.generation_kwargs:
         overrides["generation_kwargs"] = {**(file.values.get("generation_kwargs") or {}), **entry.generation_kwargs}
+    if entry.metadata:
+        known = file.values.get("metadata")
+        overrides["metadata"] = {**(known if isinstance(known, dict) else {}), **entry.metadata}
     return overrides
 
 

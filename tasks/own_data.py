@@ -18,7 +18,17 @@ from tasks.datasets import LocalData
 from tasks.definition import scoring_sections
 from tasks.documents import number_documents, selected
 from tasks.formats import FORMS
-from tasks.task import Document, Example, Expansion, FilterPipeline, FilterSpec, MetricSpec, PromptSettings, RequestSpec
+from tasks.task import (
+    Document,
+    Example,
+    Expansion,
+    FilterPipeline,
+    FilterSpec,
+    MetricSpec,
+    PromptSettings,
+    RequestSpec,
+    TaskCode,
+)
 
 _SPLIT = "test"
 _GENERATION = {"until": [], "max_gen_toks": 512}
@@ -45,6 +55,9 @@ class OwnDataTask:
     expand: Expansion | None = None
     cluster: str | None = None
     num_fewshot = 0
+    code: Mapping[str, TaskCode] = {}
+    process_results: str | None = None
+    unsafe_code = False
 
     def __init__(self, settings: TaskSettings, file: str, where: str, file_hashes: FileHashes) -> None:
         """`file` holds the records; it is read when they are first asked for."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import MissingPackageError, TaskError
+from pipeline.errors import TaskError
 from tasks.datasets import DataSource
 from tasks.task_code import load_function
 from tasks.task_config import TaskConfig
@@ -14,12 +16,29 @@ from tasks.task_file import FunctionReference
 ProcessDocs = Callable[[Any], Iterable[Mapping[str, Any]]]
 
 
+@dataclass(frozen=True)
+class Seeds:
+    """What Python's and numpy's generators are set to before a task's function makes documents; None: left alone."""
+
+    python: int | None = 0
+    numpy: int | None = 1234
+
+    def sow(self) -> None:
+        if self.python is not None:
+            random.seed(self.python)
+        if self.numpy is not None:
+            import numpy as np
+
+            np.random.seed(self.numpy)
+
+
 class SplitDocuments:
     """Reads splits of one task's data."""
 
-    def __init__(self, source: DataSource, config: TaskConfig, trusted: bool) -> None:
+    def __init__(self, source: DataSource, config: TaskConfig, trusted: bool, seeds: Seeds) -> None:
         """Raises TaskError where `process_docs` is named and task code is not trusted."""
         self.source = source
+        self._seeds = seeds
         self._config = config
         self._process = config.process_docs
         self._own = _loaded(config.process_docs, trusted)
@@ -37,15 +56,11 @@ class SplitDocuments:
     def _read(
         self, split: str, function: ProcessDocs | None, reference: FunctionReference | None
     ) -> Iterator[dict[str, Any]]:
-        records = (record.data for record in self.source.records(split))
         if function is None or reference is None:
-            yield from records
+            yield from (record.data for record in self.source.records(split))
             return
-        try:
-            import datasets
-        except ImportError as error:
-            raise MissingPackageError("datasets", f"process_docs of the task {self._config.task}") from error
-        table = datasets.Dataset.from_list(list(records))
+        table = self.source.table(split)
+        self._seeds.sow()
         try:
             processed = [dict(data) for data in function(table)]
         except Exception as error:  # the function is the user's and may raise anything

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.requests import CandidateRule, Prompt, RequestType
@@ -44,8 +45,21 @@ class Example:
 
 
 @dataclass(frozen=True)
+class TaskCode:
+    """A function or class that a task's file names, as steps 2 to 4 find it again: no path is in any key."""
+
+    path: Path
+    name: str
+    content: str  # hash of the Python files beside it
+    where: str = field(default="", compare=False)  # file:line, for messages
+
+
+@dataclass(frozen=True)
 class FilterSpec:
-    """One step of a filter pipeline: a registered name and its arguments."""
+    """One step of a filter pipeline: a registered name and its arguments.
+
+    A filter of the task's own is named by its key in `Task.code`; it gets the answers to the whole task at once.
+    """
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -62,7 +76,11 @@ class FilterPipeline:
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """One metric as asked for. `aggregation` and `higher_is_better` are None where the metric's own hold."""
+    """One metric as asked for. `aggregation` and `higher_is_better` are None where the metric's own hold.
+
+    `function` and `aggregation` may be keys in `Task.code`. Where the task has `process_results`, that function makes
+    the values, and the metrics say how those of a name are aggregated.
+    """
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -70,6 +88,7 @@ class MetricSpec:
     higher_is_better: bool | None = None
     where: str = field(default="", compare=False)  # file:line, for messages
     label: str | None = None  # tells its values from those of another of the same name
+    function: str | None = None  # what values a row, where that is not the registered metric `name`
 
 
 @dataclass(frozen=True)
@@ -117,6 +136,9 @@ class Task(Protocol):
     cluster: str | None
     num_fewshot: int
     limit: float | None  # the run entry's own, over the run's; whoever calls `examples` passes it
+    code: Mapping[str, TaskCode]  # functions of the task's own that steps 2 to 4 call, by the key that specs name
+    process_results: str | None  # a key in `code`: the function that values a row's answers, instead of metrics
+    unsafe_code: bool  # whether its metrics would run what a model has written
 
     def definition(self) -> dict[str, Any]:
         """The resolved configuration as JSON can hold it: what `status` compares to say what changed."""

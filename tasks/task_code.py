@@ -1,13 +1,15 @@
-"""Functions that task files name (`!function module.name`): loaded only where task code is trusted.
+"""Python code that task files name (`!function module.name`): loaded only where task code is trusted.
 
-Each module gets a name of its own folder, so that two tasks' `utils.py` never meet.
+Each folder's modules get names of their own, so that two tasks' `utils.py` never meet.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,51 +17,79 @@ from typing import Any
 from pipeline.errors import TaskError
 from pipeline.fingerprint import FileHashes, digest
 from tasks.index import BUNDLED
+from tasks.task import TaskCode
 from tasks.task_file import FunctionReference, shown
 
 
 def load_function(reference: FunctionReference, trusted: bool) -> Callable[..., Any]:
     """The function that a task file names. Raises TaskError where it is not trusted, or cannot be loaded."""
+    check_trust(reference, trusted)
+    return load_code(TaskCode(_module_path(reference), _name(reference), "", reference.where))
+
+
+def load_code(code: TaskCode) -> Callable[..., Any]:
+    """The function or class, once trust is established. Raises TaskError where it cannot be loaded."""
+    if not code.path.is_file():
+        raise TaskError(f"the code file {shown(code.path)} is not there", where=code.where)
+    function = getattr(_module(code.path, code.where), code.name, None)
+    if not callable(function):
+        raise TaskError(f"{shown(code.path)} has no function {code.name}", where=code.where)
+    return function  # type: ignore[no-any-return]
+
+
+def task_code(reference: FunctionReference, trusted: bool, file_hashes: FileHashes) -> TaskCode:
+    """What steps 2 to 4 need to load it again. Raises TaskError where it is not trusted, or is not there."""
+    check_trust(reference, trusted)
+    path = _module_path(reference)
+    if not path.is_file():
+        raise TaskError(f"the code file {shown(path)} is not there", where=reference.where)
+    return TaskCode(path, _name(reference), code_hash(reference, file_hashes), reference.where)
+
+
+def check_trust(reference: FunctionReference, trusted: bool) -> None:
+    """Raises TaskError, naming file and setting, unless the code is this project's own or trusted by the run."""
     if not trusted and not reference.folder.resolve().is_relative_to(BUNDLED):
         raise TaskError(
             f"the task file names Python code, {reference.reference}, and running task code is off",
             where=reference.where,
             fix="If you trust that file, allow it in the run's YAML: step1: {trust_task_code: true}",
         )
-    module_name, _, function_name = reference.reference.rpartition(".")
-    path = _module_path(reference)
-    if not module_name or not path.is_file():
-        raise TaskError(f"the code file {shown(path)} is not there", where=reference.where)
-    module = _module(path, reference.where)
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        raise TaskError(f"{shown(path)} has no function {function_name}", where=reference.where)
-    return function  # type: ignore[no-any-return]
 
 
 def code_hash(reference: FunctionReference, file_hashes: FileHashes) -> str:
-    """A hash of all Python files beside the task file: the function may use any of them."""
+    """A hash of all Python files beside the code's: the function may use any of them."""
     return digest({path.name: file_hashes(path) for path in sorted(_module_path(reference).parent.glob("*.py"))})
 
 
+def _name(reference: FunctionReference) -> str:
+    return reference.reference.rpartition(".")[2]
+
+
 def _module_path(reference: FunctionReference) -> Path:
+    """The file beside the task's, else that of an installed package's module."""
     module_name = reference.reference.rpartition(".")[0]
-    return reference.folder / f"{module_name.replace('.', '/')}.py"
+    beside = reference.folder / f"{module_name.replace('.', '/')}.py"
+    if beside.is_file() or not module_name:
+        return beside
+    try:
+        spec = importlib.util.find_spec(module_name)
+    except (ImportError, ValueError):
+        return beside
+    return Path(spec.origin) if spec is not None and spec.origin is not None else beside
 
 
 def _module(path: Path, where: str) -> Any:
     resolved = path.resolve()
-    name = f"task_code_{hashlib.sha256(str(resolved).encode()).hexdigest()[:16]}.{resolved.stem}"
+    package = f"task_code_{hashlib.sha256(str(resolved.parent).encode()).hexdigest()[:16]}"
+    name = f"{package}.{resolved.stem}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, resolved)
-    if spec is None or spec.loader is None:
-        raise TaskError(f"{shown(path)} is no Python file", where=where)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look their module up by name
+    if package not in sys.modules:
+        folder = types.ModuleType(package)
+        folder.__path__ = [str(resolved.parent)]  # what a module's `from .other import …` looks for
+        sys.modules[package] = folder
     try:
-        spec.loader.exec_module(module)
+        return importlib.import_module(name)
     except Exception as error:  # the file is the user's and may raise anything
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise TaskError(f"{shown(path)} fails when imported: {type(error).__name__}: {error}", where=where) from error
-    return module

@@ -34,18 +34,11 @@ _FEWSHOT_KEYS = (
     "gen_prefix",
     "target_delimiter",
     "fewshot_delimiter",
+    "fewshot_indices",  # without effect, as in lm_eval 0.4.13
 )
 _SAMPLERS = ("default", "first_n")
-# Keys of the harness's format that this project's loader does not carry out; a value of None or False is as if absent.
-_UNSUPPORTED = {
-    "process_results": "own scoring functions",
-    "custom_dataset": "own data set functions",
-    "class": "Python task classes",
-    "doc_to_image": "images",
-    "doc_to_audio": "audio",
-    "use_prompt": "promptsource prompts",
-    "unsafe_code": "running generated code",
-}
+# Keys of the harness's format that are read and not carried out; a value of None or False is as if absent.
+_UNSUPPORTED = {"doc_to_image": "images", "doc_to_audio": "audio", "use_prompt": "promptsource prompts"}
 # Values of keys that this project adds to the harness's format, each list's first being the default.
 _OPTIONS = {
     "prompt_form": ("text", "messages", "turns"),
@@ -53,7 +46,7 @@ _OPTIONS = {
     "candidate_rule": ("either", "last"),
 }
 # Keys that change nothing here: names for display, and the harness's own bookkeeping.
-_CARRIED = ("task_alias", "tag", "group", "group_alias", "recipe", "include")
+_CARRIED = ("tag", "group", "group_alias", "recipe", "include", "task_list")
 # A template or column name, an index, fixed choices, or a function.
 FieldValue = str | int | list[Any] | dict[str, Any] | FunctionReference | None
 
@@ -64,7 +57,10 @@ class TaskConfig:
 
     file: TaskFile
     task: str
+    task_alias: str | None = None
+    python_class: FunctionReference | None = None  # `class:` in the file; it brings what the file leaves open
     output_type: str = "generate_until"
+    custom_dataset: FunctionReference | None = None  # makes the splits, instead of a data set
     dataset_path: str | None = None
     dataset_name: str | None = None
     dataset_kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -93,6 +89,8 @@ class TaskConfig:
     repeats: int = 1
     filter_list: list[Mapping[str, Any]] | None = None
     metric_list: list[Mapping[str, Any]] = field(default_factory=list)
+    process_results: FunctionReference | None = None
+    unsafe_code: bool = False
     should_decontaminate: bool = False
     doc_to_decontamination_query: str | None = None
     metadata: Any = None
@@ -113,7 +111,8 @@ class TaskConfig:
 
 _TEXT, _FIELD = (str,), (str, int, list, dict, FunctionReference)
 _TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("task", "output_type", "dataset_path", "dataset_name", "description", "gen_prefix"), _TEXT),
+    **dict.fromkeys(("task", "task_alias", "output_type", "dataset_path", "dataset_name"), _TEXT),
+    **dict.fromkeys(("description", "gen_prefix"), _TEXT),
     **dict.fromkeys(("training_split", "validation_split", "test_split", "fewshot_split"), _TEXT),
     **dict.fromkeys(("target_delimiter", "fewshot_delimiter", "cluster", "primary_metric"), _TEXT),
     **dict.fromkeys(_OPTIONS, _TEXT),
@@ -124,7 +123,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("num_fewshot", "repeats"), (int,)),
     "doc_to_text": (str, int, FunctionReference),
     "doc_to_messages": (str, FunctionReference),
-    "process_docs": (FunctionReference,),
+    **dict.fromkeys(("process_docs", "custom_dataset", "process_results", "class"), (FunctionReference,)),
+    "unsafe_code": (bool,),
     "doc_to_decontamination_query": (str, FunctionReference),
     "should_decontaminate": (bool,),
     "higher_is_better": (bool, dict),
@@ -155,6 +155,7 @@ def read_config(file: TaskFile) -> TaskConfig:
 def _with_defaults(file: TaskFile) -> TaskConfig:
     own = {one.name for one in fields(TaskConfig)} - {"file"}
     values = {key: value for key, value in file.values.items() if key in own and value is not None}
+    values["python_class"] = file.values.get("class")
     config = TaskConfig(file=file, **values)
     if not config.metric_list:
         values["metric_list"] = [{"metric": name} for name in _DEFAULT_METRICS.get(config.output_type, ())]
@@ -170,12 +171,15 @@ def _generation(config: TaskConfig) -> dict[str, Any]:
     return {"until": [config.fewshot_delimiter], **config.generation_kwargs}
 
 
+def unsupported(file: TaskFile) -> list[Problem]:
+    """What of the file cannot be carried out here, with the line of each."""
+    found = [key for key in _UNSUPPORTED if file.values.get(key) not in (None, False)]
+    return [Problem(file.where(key), f"`{key}` ({_UNSUPPORTED[key]}) is not supported") for key in found]
+
+
 def _key_problems(file: TaskFile, key: str, value: Any) -> list[Problem]:
     where = file.where(key)
-    if key in _UNSUPPORTED:
-        supported = value is None or value is False
-        return [] if supported else [Problem(where, f"`{key}` ({_UNSUPPORTED[key]}) is not supported")]
-    if key in _CARRIED:
+    if key in _CARRIED or key in _UNSUPPORTED:
         return []
     wanted = _TYPES.get(key)
     if wanted is None:
@@ -202,6 +206,16 @@ def _setting_problems(config: TaskConfig) -> list[Problem]:
             near = difflib.get_close_matches(value, options, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(options)}"
             problems.append(Problem(file.where(key), f"`{key}` cannot be {value!r}; {hint}"))
+    if config.repeats < 1:
+        problems.append(Problem(file.where("repeats"), f"`repeats` must be at least 1, not {config.repeats}"))
+    if (config.num_fewshot or 0) < 0:
+        problems.append(Problem(file.where("num_fewshot"), "`num_fewshot` must not be below 0"))
+    return problems if config.python_class is not None else problems + _lacking(config)
+
+
+def _lacking(config: TaskConfig) -> list[Problem]:
+    """What a task must say that no Python class says for it."""
+    file, problems = config.file, []
     if not (config.test_split or config.validation_split or config.training_split):
         problems.append(Problem(file.where("task"), "the task names no test_split, validation_split or training_split"))
     if config.output_type in ("multiple_choice", "next_token") and config.doc_to_choice is None:
@@ -212,12 +226,6 @@ def _setting_problems(config: TaskConfig) -> list[Problem]:
         problems.append(Problem(file.where("task"), "the task has no doc_to_text"))
     if config.doc_to_target is None:
         problems.append(Problem(file.where("task"), "the task has no doc_to_target"))
-    if isinstance(config.doc_to_text, int):
-        problems.append(Problem(file.where("doc_to_text"), "several inputs of one question are not supported"))
-    if config.repeats < 1:
-        problems.append(Problem(file.where("repeats"), f"`repeats` must be at least 1, not {config.repeats}"))
-    if (config.num_fewshot or 0) < 0:
-        problems.append(Problem(file.where("num_fewshot"), "`num_fewshot` must not be below 0"))
     return problems
 
 
@@ -242,20 +250,26 @@ def _list_problems(config: TaskConfig) -> list[Problem]:
         where = file.where("metric_list", number)
         if not isinstance(entry, dict) or not isinstance(entry.get("metric"), (str, FunctionReference)):
             problems.append(Problem(where, "an entry of metric_list is a mapping with `metric: <name>`"))
-        elif any(isinstance(entry.get(key), FunctionReference) for key in ("metric", "aggregation")):
-            problems.append(Problem(where, "metrics and aggregations of the task's own code are not supported"))
-        elif entry.get("hf_evaluate"):
-            problems.append(Problem(where, "metrics of the `evaluate` package are not supported"))
     for number, entry in enumerate(config.filter_list or []):
         if not _is_pipeline(entry):
             message = "an entry of filter_list is `{name: <name>, filter: [{function: <filter>, …}]}`"
             problems.append(Problem(file.where("filter_list", number), message))
-        elif any(isinstance(step["function"], FunctionReference) for step in entry["filter"]):
-            message = "filters of the task's own code are not supported"
-            problems.append(Problem(file.where("filter_list", number), message))
+        else:
+            problems += _custom_filter_problems(file, entry, number)
     problems += expansion_problems(file, config.expand)
     problems += slice_group_problems(file, config.slice_groups, config.slices)
     return problems
+
+
+def _custom_filter_problems(file: TaskFile, entry: Mapping[str, Any], number: int) -> list[Problem]:
+    """The filter `custom` is nothing but the function that it names."""
+    lacking = [
+        position
+        for position, step in enumerate(entry["filter"])
+        if step["function"] == "custom" and not isinstance(step.get("filter_fn"), FunctionReference)
+    ]
+    message = "the filter `custom` takes `filter_fn: !function <module>.<name>`"
+    return [Problem(file.where("filter_list", number, "filter", position), message) for position in lacking]
 
 
 def _is_pipeline(entry: Any) -> bool:
