@@ -154,6 +154,9 @@ def _tasks_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--include-path", action="append", default=[], metavar="DIR", help="a folder with task files of your own"
     )
+    parser.add_argument(
+        "--show", action="store_true", help="print the resolved configuration of the task or group that PATTERN names"
+    )
 
 
 def _days(text: str) -> float:
@@ -219,6 +222,10 @@ def _action(options: argparse.Namespace) -> Callable[[], int]:
             from steps.gc import gc
 
             return lambda: gc(options.target, options.unused_for, options.dry_run)
+        case "tasks" if options.show:
+            from tasks.configuration import show_configurations
+
+            return lambda: show_configurations(options.pattern, options.include_path)
         case "tasks":
             from tasks.listing import list_tasks
 

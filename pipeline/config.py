@@ -274,6 +274,10 @@ class Step1Settings(Shared):
     """Generation settings for all tasks; a task's own win."""
     generation_override: dict[str, Any] = {}
     """Generation settings that win over the tasks' own."""
+    write_out: bool = False
+    """Before asking, show the first prompt of each task as it is sent, and its target."""
+    show_config: bool = False
+    """Before asking, show the resolved configuration of each task."""
 
     @model_validator(mode="before")
     @classmethod
@@ -337,6 +341,8 @@ class Step4Settings(Shared):
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Confidence level of the intervals."""
+    task_code_resamples: Annotated[int, Field(ge=0)] = 0
+    """Bootstrap samples for figures that a task's own function makes of all values, which may be slow; 0: no error."""
 
 
 STEP_SETTINGS: dict[str, type[Shared]] = {

@@ -27,9 +27,11 @@ from steps.context import Context
 from steps.lazy_engine import LazyEngine
 from steps.manifest import write_manifest
 from steps.partial_view import PartialView
+from steps.prompt_texts import PromptTexts
 from steps.step1_plan import Step1Plan, distinct
 from steps.step1_rows import decode_result, encode_result, make_row
 from steps.units import Unit, claim
+from steps.write_out import show_tasks
 from tasks.task import Example
 
 _ROWS_AT_ONCE = 500
@@ -46,6 +48,8 @@ def generate(plan: Step1Plan, context: Context) -> int:
         if memo.network:
             say(f"{memo.path} is on a network file system: the memo uses SQLite's rollback journal, which is slower")
         write_manifest(context.folder, plan.manifest())
+        texts = PromptTexts(plan.settings, lambda: plan.tokenizer_folder)
+        show_tasks(plan.tasks.tasks, plan.settings, plan.prompt_settings, texts)
         plan.try_prompts({unit.task.name: unit.task for unit in plan.units if reasons(plan, unit, context)}.values())
         with closing(claim(context.folder, "step1", plan.units, lambda unit: reasons(plan, unit, context))) as units:
             for unit in units:

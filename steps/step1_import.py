@@ -23,6 +23,7 @@ from steps.manifest import Manifest, ModelRecord, make_manifest, write_manifest
 from steps.step1_plan import Where, run_tasks
 from steps.step1_rows import generation_row
 from steps.units import Unit, claim
+from steps.write_out import as_json, show_tasks
 from tasks.task import Example, PromptSettings, Task, TaskSet
 
 VERSION = 1
@@ -104,6 +105,7 @@ def import_predictions(plan: ImportPlan, context: Context) -> int:
     """Bring the views of step 1 up to date; the number of error rows in them. Raises EvaluationError."""
     with one_configuration(context.folder.os_lock("step1"), digest(plan.configuration()), context.about()):
         write_manifest(context.folder, plan.manifest())
+        show_tasks(plan.tasks.tasks, plan.settings, _prompts(plan.settings), as_json)
         claimed = claim(context.folder, "step1", plan.units, lambda unit: import_reasons(plan, unit, context))
         with closing(claimed) as units:
             for unit in units:
@@ -137,7 +139,7 @@ def _write(unit: Unit, settings: Step1Settings, context: Context) -> tuple[ViewS
     with ViewWriter(context.folder.view("step1", unit.model, unit.task.name)) as writer:
         for row in _rows(unit, settings):
             writer.write(encode_row(row))
-            counts.update(rows=1, errors=row.status == "error")
+            counts.update(rows=1, errors=int(row.status == "error"))
         if not counts["rows"]:
             raise DataError(f"the predictions of {unit.model} for {unit.task.name} hold no answer at all")
         return writer.commit(), counts
