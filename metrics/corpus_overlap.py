@@ -1,6 +1,6 @@
-"""The metrics `bleu`, `chrf` and `ter`: sacreBLEU's corpus metrics. A row's value is its counts, summed by step 4.
+"""The metrics `bleu`, `chrf`, `chrf++` and `ter`: sacreBLEU's corpus metrics.
 
-The figures that follow from summed counts are `corpus_scores.py`.
+A row's value is its counts, summed by step 4. The figures that follow from summed counts are `corpus_scores.py`.
 """
 
 from __future__ import annotations
@@ -52,11 +52,20 @@ def chrf(rows: Sequence[MetricInput], word_order: int = 0, lowercase: bool = Fal
 
     None without a target. `word_order: 2` gives chrF++. Of several targets the one with the best score counts.
     """
-    scorer = _sacrebleu().CHRF(word_order=word_order, lowercase=lowercase)
-    return [
-        {"chrf": _corpus_counts(scorer, one_text(row, "chrf"), targets) if (targets := target_texts(row)) else None}
-        for row in rows
-    ]
+    scorer = _chrf_scorer(word_order, lowercase)
+    return [{"chrf": _corpus_counts(scorer, one_text(row, "chrf"), target_texts(row))} for row in rows]
+
+
+@register_metric(
+    "chrf++",
+    {"chrf++": Output(aggregation="chrf++", maximum=100.0, vector=True)},
+    packages=("sacrebleu",),
+    output_types=_GENERATED,
+)
+def chrf_with_words(rows: Sequence[MetricInput], lowercase: bool = False) -> list[Values]:
+    """As `chrf` with `word_order: 2`: M. Popović, "chrF++: words helping character n-grams" (2017)."""
+    scorer = _chrf_scorer(2, lowercase)
+    return [{"chrf++": _corpus_counts(scorer, one_text(row, "chrf++"), target_texts(row))} for row in rows]
 
 
 @register_metric(
@@ -69,7 +78,7 @@ def ter(
     rows: Sequence[MetricInput], normalized: bool = False, asian_support: bool = False, case_sensitive: bool = False
 ) -> list[Values]:
     """[edits, mean length of the targets in words]; None without a target. Chinese needs both of the first two."""
-    scorer = _sacrebleu().TER(normalized=normalized, asian_support=asian_support, case_sensitive=case_sensitive)
+    scorer = _ter_scorer(normalized, asian_support, case_sensitive)
     values: list[Values] = []
     for row in rows:
         response, targets = one_text(row, "ter"), target_texts(row)
@@ -90,8 +99,20 @@ def _bleu_scorer(tokenize: str, lowercase: bool) -> Any:
     return metrics.BLEU(tokenize=tokenize, lowercase=lowercase, effective_order=True)  # of which counts are free
 
 
-def _corpus_counts(scorer: Any, response: str, targets: Sequence[str]) -> list[int]:
+@functools.cache
+def _chrf_scorer(word_order: int, lowercase: bool) -> Any:
+    return _sacrebleu().CHRF(word_order=word_order, lowercase=lowercase)
+
+
+@functools.cache
+def _ter_scorer(normalized: bool, asian_support: bool, case_sensitive: bool) -> Any:
+    return _sacrebleu().TER(normalized=normalized, asian_support=asian_support, case_sensitive=case_sensitive)
+
+
+def _corpus_counts(scorer: Any, response: str, targets: Sequence[str]) -> list[int] | None:
     """What sacreBLEU would sum over a corpus: its scores of single sentences do not show the counts of chrF."""
+    if not targets:
+        return None
     (counts,) = scorer._extract_corpus_statistics([response], [[target] for target in targets])
     return [int(count) for count in counts]
 
@@ -100,5 +121,5 @@ def _sacrebleu() -> Any:
     try:
         from sacrebleu import metrics
     except ImportError as error:
-        raise MissingPackageError("sacrebleu", "the metrics bleu, chrf and ter") from error
+        raise MissingPackageError("sacrebleu", "the metrics bleu, chrf, chrf++ and ter") from error
     return metrics

@@ -1,9 +1,12 @@
-"""BLEU, chrF and TER of summed counts: from an array (resamples, counts) to one score each. Numbers alone.
+"""Figures of a whole set, of counts summed over its rows: from an array (resamples, counts) to one figure each.
 
-Values equal sacreBLEU 2's with its defaults. What the counts are: `corpus_overlap.py`.
+Numbers alone. What the counts are: `corpus_overlap.py` for BLEU, chrF and TER, which equal sacreBLEU 2's with its
+defaults; `classification.py` for F1 and Matthews' correlation, which equal scikit-learn's; `perplexity.py`.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,3 +49,36 @@ def ter_score(counts: Floats) -> Floats:
     edits, length = counts[:, 0], counts[:, 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(length > 0, 100 * edits / length, np.where(edits > 0, 100.0, 0.0))
+
+
+def f1_score(counts: Floats) -> Floats:
+    """0 to 1, of [both, chosen, right]: 2·both / (chosen + right); 0 where nothing is chosen or right."""
+    both, labelled = counts[:, 0], counts[:, 1] + counts[:, 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(labelled > 0, 2 * both / labelled, 0.0)
+
+
+def mcc_score(counts: Floats) -> Floats:
+    """−1 to 1, of [agreement, chosen and right of class 0, chosen and right of class 1, …]: Matthews' correlation.
+
+    R_K of J. Gorodkin, "Comparing two K-category assignments by a K-category correlation coefficient" (2004). 0 where
+    one class alone is chosen, or one alone is right.
+    """
+    agreement, chosen, right = counts[:, 0], counts[:, 1::2], counts[:, 2::2]
+    rows = chosen.sum(axis=1)
+    covariance = agreement * rows - (chosen * right).sum(axis=1)
+    variances = (rows**2 - (chosen**2).sum(axis=1)) * (rows**2 - (right**2).sum(axis=1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(variances > 0, covariance / np.sqrt(variances), 0.0)
+
+
+def weighted_perplexity(counts: Floats) -> Floats:
+    """exp(−log-likelihood / units), of [log-likelihood, units]: the perplexity a word, a byte or a row."""
+    with np.errstate(all="ignore"):
+        return np.exp(-counts[:, 0] / counts[:, 1])
+
+
+def bits_per_byte(counts: Floats) -> Floats:
+    """−log2-likelihood / bytes, of [log-likelihood, bytes]."""
+    with np.errstate(all="ignore"):
+        return -counts[:, 0] / (counts[:, 1] * math.log(2))

@@ -7,7 +7,7 @@ import string
 from collections.abc import Callable, Sequence
 
 from metrics.registry import Likelihood, MetricInput, Output, Values, register_metric
-from metrics.targets import target_indices, target_texts
+from metrics.targets import target_indices, target_texts, without_right_choice
 from pipeline.errors import TaskError
 
 
@@ -22,19 +22,24 @@ def exact_match(
     """1.0 or 0.0 a row, None where there is no target.
 
     Of several targets any counts; several responses give their mean.
-    A choice task's row counts where greedy decoding would have given a right choice.
+    A choice task's row counts where greedy decoding would have given a right choice; a target that names none of the
+    choices makes it wrong, which the row's flags say (`target_not_a_choice`).
 
     Both sides lose what the regular expressions match, one after the other, then their case, then ASCII punctuation,
     then ASCII digits: the order and the values of lm_eval 0.4.13 and of Hugging Face's `exact_match`.
     """
     normalise = _normaliser(regexes_to_ignore or (), ignore_case, ignore_punctuation, ignore_numbers)
-    return [{"exact_match": _match(row, normalise)} for row in rows]
+    return [_greedy(row) if _is_scored(row) else {"exact_match": _match(row, normalise)} for row in rows]
+
+
+def _greedy(row: MetricInput) -> Values:
+    right = target_indices(row)
+    if not right:
+        return without_right_choice(row, "exact_match")
+    return {"exact_match": float(any(row.response[index].greedy for index in right))}
 
 
 def _match(row: MetricInput, normalise: Callable[[str], str]) -> float | None:
-    if _is_scored(row):
-        right = target_indices(row)
-        return float(any(row.response[index].greedy for index in right)) if right else None
     targets = {normalise(text) for text in target_texts(row)}
     if not targets:
         return None

@@ -31,6 +31,7 @@ class MetricInput(msgspec.Struct, frozen=True, kw_only=True):
     response: Any  # a text, a list of texts, or for choice tasks a list of Likelihood in the order of `choices`
     target: Any
     choices: list[str] | None = None
+    unconditional: list[Likelihood] | None = None  # the choices' scores without the question, in their order
     document: Mapping[str, Any] = {}
     prompt: Any = None  # a text or messages, as sent; for metrics registered with `reads_prompt` alone
 
@@ -49,7 +50,8 @@ class Output:
 
     `maximum` is the highest value that a row can have, the lowest being 0; None where there is none. Intervals of
     values that are all 0 or `maximum` are those of a proportion. `vector`: a row's value is a sufficient statistic,
-    a list of as many numbers in each row, and `aggregation` is one of counts.
+    a list of numbers, and `aggregation` is one of counts; a row's list may be shorter than others', and is then filled
+    up with zeros. `raw`: a row's value is an object that only an aggregation of the task's own can read.
     """
 
     aggregation: str = "mean"
@@ -57,6 +59,7 @@ class Output:
     scale: float = 1.0
     maximum: float | None = 1.0
     vector: bool = False
+    raw: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class Metric:
 
 
 _METRICS: dict[str, Metric] = {}
+# Names in lm_eval's registry that give no value there unless a task computes it: what to do instead.
+_OF_TASK_CODE = {"acc_all": "lm_eval computes it in the code of a task alone: give the task a `process_results`"}
 
 
 def register_metric(
@@ -127,7 +132,7 @@ def find_metric(name: str, arguments: Mapping[str, Any] | None = None, where: st
     if metric is None:
         near = difflib.get_close_matches(name, _METRICS, 1)
         hint = f"Did you mean {near[0]}?" if near else f"Known metrics: {', '.join(sorted(_METRICS))}"
-        raise TaskError(f"no metric is called {name!r}", where=where, fix=hint)
+        raise TaskError(f"no metric is called {name!r}", where=where, fix=_OF_TASK_CODE.get(name, hint))
     known = metric.argument_names()
     for argument in arguments or {}:
         if argument not in known:
@@ -154,6 +159,12 @@ def check_values(metric: Metric, arguments: Mapping[str, Any], where: str) -> No
         raise TaskError(error.what, where=where, fix=error.fix) from error
     except (TypeError, ValueError) as error:
         raise TaskError(f"the metric {metric.name} does not take these arguments: {error}", where=where) from error
+
+
+def gives_values(name: str) -> bool:
+    """Whether a registered metric gives values called `name`, a label behind a colon apart."""
+    plain = name.partition(":")[0]
+    return any(plain in metric.outputs for metric in _METRICS.values())
 
 
 def find_output(name: str) -> tuple[str, Output]:

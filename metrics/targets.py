@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
-from metrics.registry import MetricInput
+from metrics.registry import FLAGS, MetricInput, Values
+from pipeline.errors import MetricError
 
 
 def target_texts(row: MetricInput) -> list[str]:
@@ -16,7 +17,7 @@ def target_texts(row: MetricInput) -> list[str]:
     choices = row.choices
     if choices is None:
         return [str(target) for target in targets]
-    return [choices[target] if _is_index(target, choices) else str(target) for target in targets]
+    return [choices[int(target)] if _is_index(target, choices) else str(target) for target in targets]
 
 
 def target_indices(row: MetricInput) -> frozenset[int]:
@@ -32,11 +33,33 @@ def target_indices(row: MetricInput) -> frozenset[int]:
     return frozenset(found)
 
 
+def one_target_index(row: MetricInput, metric: str) -> int | None:
+    """The right choice; None where the target names none. Raises MetricError where it names several."""
+    right = target_indices(row)
+    if len(right) > 1:
+        raise MetricError(
+            f"{metric} is of rows with one right choice, and a target names {len(right)}",
+            fix="Use acc, for which any of them is right.",
+        )
+    return next(iter(right), None)
+
+
+def without_right_choice(row: MetricInput, name: str) -> Values:
+    """The value of a row that has no right choice: missing without a target, else wrong, and said among the flags.
+
+    lm_eval 0.4.13 too counts a target that is none of the choices as a wrong answer.
+    """
+    if not _as_list(row.target):
+        return {name: None}
+    return {name: 0.0, FLAGS: {"target_not_a_choice": True}}
+
+
 def _as_list(target: Any) -> list[Any]:
     if target is None:
         return []
     return list(target) if isinstance(target, (list, tuple)) else [target]
 
 
-def _is_index(target: object, choices: list[str]) -> bool:
-    return isinstance(target, int) and 0 <= target < len(choices)
+def _is_index(target: object, choices: list[str]) -> TypeGuard[int | float]:
+    """A column of labels with gaps is read as floats: 1.0 is the index 1."""
+    return isinstance(target, (int, float)) and 0 <= target < len(choices) and float(target).is_integer()

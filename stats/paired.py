@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from stats.bootstrap import Statistic, bootstrap
 from stats.intervals import UNDEFINED, Interval, student_t
 from stats.mean import summarise
+from stats.vectors import NumberRows, as_matrix
 
 Floats = NDArray[np.float64]
 Hashes = NDArray[np.int64]
@@ -41,7 +42,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Pairs:
-    """The rows that two models both have, in one order: values (rows, numbers), the rows' clusters, and losses."""
+    """The rows that two models both have, in one order: values (rows, numbers), the rows' clusters, and losses.
+
+    The two may have different numbers a row, where counts of what never occurred are left off.
+    """
 
     model: Floats
     baseline: Floats
@@ -59,8 +63,7 @@ class KeyedColumn:
     def __init__(self) -> None:
         self._keys = array("q")
         self._clusters = array("q")
-        self._numbers = array("d")
-        self._width = 1
+        self._rows = NumberRows()
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -69,22 +72,20 @@ class KeyedColumn:
         self, keys: Sequence[int], clusters: Sequence[int], values: Sequence[float | Sequence[float] | None]
     ) -> None:
         """Several rows: hashes of what each is of and of its cluster, and its value, one number or as many counts."""
-        if any(value is None for value in values):
-            present = [number for number, value in enumerate(values) if value is not None]
-            keys, clusters = [keys[number] for number in present], [clusters[number] for number in present]
-            values = [values[number] for number in present]
-        if not values:
+        present = [number for number, value in enumerate(values) if value is not None]
+        if not present:
             return
-        numbers = np.array(values, dtype=np.float64).reshape(len(values), -1)
+        if len(present) < len(values):
+            keys, clusters = [keys[number] for number in present], [clusters[number] for number in present]
+        numbers = as_matrix([value for value in values if value is not None])
         kept = ~np.isnan(numbers).any(axis=1)
-        self._width = numbers.shape[1]
-        self._numbers.frombytes(numbers[kept].tobytes())
+        self._rows.extend(numbers[kept])
         self._keys.frombytes(np.array(keys, dtype=np.int64)[kept].tobytes())
         self._clusters.frombytes(np.array(clusters, dtype=np.int64)[kept].tobytes())
 
     def values(self) -> Floats:
         """(rows, numbers a row)."""
-        return np.frombuffer(self._numbers, dtype=np.float64).reshape(-1, self._width)
+        return self._rows.matrix()
 
     def pairs(self, baseline: KeyedColumn) -> Pairs:
         """The rows that `baseline` has too, in this column's order. Keys that repeat count once."""
@@ -136,7 +137,8 @@ def paired_corpus(pairs: Pairs, statistic: Statistic, confidence: float = 0.95) 
     both = np.hstack([pairs.model, pairs.baseline])
     (value,) = difference(both.sum(axis=0, keepdims=True))
     se, low, high = bootstrap(both, pairs.clusters, difference, confidence)
-    return _difference(float(value), se, Interval(low, high, "paired bootstrap"), pairs, len(both))
+    interval = UNDEFINED if se is None else Interval(low, high, "paired bootstrap")
+    return _difference(None if math.isnan(value) else float(value), se, interval, pairs, len(both))
 
 
 def _enough(clusters: int, confidence: float) -> bool:

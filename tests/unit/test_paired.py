@@ -127,13 +127,15 @@ def test_a_paired_bootstrap_sees_what_both_share():
     assert clear(found)
 
 
-def test_counts_of_different_lengths_are_refused_and_missing_ones_counted():
+def test_missing_counts_are_counted_and_shorter_ones_filled_up():
     column = VectorColumn()
     column.extend([None, [1.0, 2.0], [0.0, 2.0]], "abc")
     estimate = find_aggregation("ter")(column)
     assert (estimate.value, estimate.n, estimate.missing, len(column)) == (25.0, 2, 1, 3)
-    with pytest.raises(ValueError, match="1 counts"):
-        column.extend([[1.0]], "d")
+    column.extend([[1.0], [5.0, 6.0, 7.0]], "de")
+    assert column.matrix().tolist() == [[1.0, 2.0, 0.0], [0.0, 2.0, 0.0], [1.0, 0.0, 0.0], [5.0, 6.0, 7.0]]
+    with pytest.raises(ValueError, match="a number where others"):
+        KeyedColumn().extend([1, 2], [1, 2], [1.0, [1.0]])
 
 
 def test_an_aggregation_refuses_values_of_the_other_kind():
