@@ -68,25 +68,35 @@ def read_task_file(path: Path) -> TaskFile:
 
 
 def _read(path: Path, including: tuple[Path, ...]) -> TaskFile:
-    document, warnings = _document(path)
+    document, warnings = read_document(path)
     if not isinstance(document.value, dict):
         raise TaskError("a task file is a mapping of keys to values, and this is not", where=f"{shown(path)}:1")
     own = {str(key): value for key, value in document.value.items()}
+    origins = {key: Origin(document, (key,)) for key in own}
+    return _with_includes(TaskFile(path, own, origins, tuple(warnings)), including)
+
+
+def inline_file(path: Path, values: Mapping[str, Any], origins: Mapping[str, Origin]) -> TaskFile:
+    """A task that is written out in the file at `path`, with what it includes. Raises as `read_task_file` does."""
+    return _with_includes(TaskFile(path, dict(values), dict(origins)), ())
+
+
+def _with_includes(file: TaskFile, including: tuple[Path, ...]) -> TaskFile:
     values: dict[str, Any] = {}
     origins: dict[str, Origin] = {}
-    for number, name in enumerate(_includes(own, document)):
-        included = _included(path, name, document, number, (*including, path))
+    warnings = file.warnings
+    for number, name in enumerate(_includes(file)):
+        included = _included(file, name, number, (*including, file.path))
         values |= included.values
         origins |= included.origins
         warnings += included.warnings
     values.pop("task_list", None)  # an included list of tasks is the other file's
-    own.pop("include", None)
-    values |= own
-    origins |= {key: Origin(document, (key,)) for key in own}
-    return TaskFile(path, values, origins, tuple(warnings))
+    values |= {key: value for key, value in file.values.items() if key != "include"}
+    return TaskFile(file.path, values, origins | file.origins, warnings)
 
 
-def _document(path: Path) -> tuple[strict_yaml.Located, list[Problem]]:
+def read_document(path: Path) -> tuple[strict_yaml.Located, list[Problem]]:
+    """The file alone, as it stands, and what is to be remarked about it. Raises ConfigError, InputError."""
     warnings: list[Problem] = []
     name = Path(shown(path))
 
@@ -97,19 +107,17 @@ def _document(path: Path) -> tuple[strict_yaml.Located, list[Problem]]:
     return document, warnings
 
 
-def _includes(own: Mapping[str, Any], document: strict_yaml.Located) -> list[str]:
-    value = own.get("include")
+def _includes(file: TaskFile) -> list[str]:
+    value = file.values.get("include")
     names = [] if value is None else value if isinstance(value, list) else [value]
     if not all(isinstance(name, str) for name in names):
-        raise TaskError("`include` takes a file's name, or a list of them", where=document.where(("include",)))
+        raise TaskError("`include` takes a file's name, or a list of them", where=file.where("include"))
     return names
 
 
-def _included(
-    path: Path, name: str, document: strict_yaml.Located, number: int, including: tuple[Path, ...]
-) -> TaskFile:
-    target = (path.parent / name).resolve()
-    where = document.where(("include", number))
+def _included(file: TaskFile, name: str, number: int, including: tuple[Path, ...]) -> TaskFile:
+    target = (file.path.parent / name).resolve()
+    where = file.where("include", number)
     if target in including:
         chain = " -> ".join(shown(one) for one in (*including, target))
         raise TaskError(f"the files include each other in a circle: {chain}", where=where)
