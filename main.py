@@ -69,6 +69,12 @@ COMMANDS = {
         "Lists the tasks and groups that a run file can name.",
         "python main.py tasks 'blimp_*'",
     ),
+    "from-lm-eval": (
+        "a run file from a command line of lm-evaluation-harness",
+        "Prints the run file that does what the command line behind -- does, or says what of it cannot be done here,\n"
+        "and why. docs/from-lm-eval.md lists every flag and model argument.",
+        "python main.py from-lm-eval -- lm_eval --model hf --model_args pretrained=gpt2 --tasks hellaswag",
+    ),
 }
 DESCRIPTION = """\
 Evaluate language models and their LoRA checkpoints, in four steps driven by YAML files. Each step reads what the step
@@ -119,6 +125,8 @@ def _add_command(commands: Commands, name: str) -> None:
             _gc_options(parser)
         case "tasks":
             _tasks_options(parser)
+        case "from-lm-eval":
+            _from_lm_eval_options(parser)
         case _:
             _settings_options(parser)
     if name == "check":
@@ -157,6 +165,11 @@ def _tasks_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--show", action="store_true", help="print the resolved configuration of the task or group that PATTERN names"
     )
+
+
+def _from_lm_eval_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the run file there instead of printing it")
+    parser.add_argument("words", nargs="*", metavar="-- COMMAND", help="the command line of lm-evaluation-harness")
 
 
 def _days(text: str) -> float:
@@ -230,6 +243,10 @@ def _action(options: argparse.Namespace) -> Callable[[], int]:
             from tasks.listing import list_tasks
 
             return lambda: list_tasks(options.pattern, options.include_path)
+        case "from-lm-eval":
+            from steps.from_lm_eval import from_lm_eval
+
+            return lambda: from_lm_eval(options.words, options.output)
     from steps.run import run_step
 
     return lambda: run_step(options.command, options.yaml, options.overrides)
