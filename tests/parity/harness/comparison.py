@@ -1,0 +1,205 @@
+"""What differs between lm_eval's results of a task and this project's, in words; nothing where they agree."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.rows import restore
+from tests.project import Project
+
+Render = Callable[[Any], str]
+# Figures that follow log-likelihoods themselves, not their order, and so carry the bound of these.
+_FROM_LIKELIHOODS = frozenset(
+    {"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte", "brier_score", "likelihood", "prob_mass"}
+)
+_EXACT = 1e-6
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request of a document with its answers: a text a sample, or (log-likelihood, greedy)."""
+
+    prompt: str
+    continuation: str | None
+    answers: tuple[Any, ...]
+
+
+@dataclass
+class Views:
+    """A task's rows of the four steps."""
+
+    generated: dict[int, dict[str, Any]]
+    filtered: dict[int, dict[str, Any]]
+    scored: dict[tuple[int, str], dict[str, Any]]
+    figures: dict[tuple[str, str], dict[str, Any]]
+
+
+@dataclass
+class Comparison:
+    """Differences that are faults, and choices too close to call, which are none."""
+
+    faults: list[str] = field(default_factory=list)
+    ties: list[int] = field(default_factory=list)
+    compared: int = 0
+
+    def expect(self, ours: Any, theirs: Any, what: str, equal: bool | None = None) -> None:
+        self.compared += 1
+        if not (ours == theirs if equal is None else equal):
+            self.faults.append(f"{what}\n    here:    {ours!r}\n    lm_eval: {theirs!r}")
+
+
+def views(project: Project, task: str) -> Views:
+    """The rows of one task, by document."""
+    steps = [project.views(step=step).get(f"base/{task}/{name}", []) for step, name in enumerate(_NAMES, 1)]
+    return Views(
+        {row["index"]: row for row in steps[0]},
+        {row["index"]: row for row in steps[1]},
+        {(row["index"], row["filter"]): row for row in steps[2]},
+        {(row["metric"], row["filter"]): row for row in steps[3] if row["slice"] is None},
+    )
+
+
+_NAMES = ("step1_generation.jsonl", "step2_generation_trans.jsonl", "step3_evaluation.jsonl", "step4_eval_scores.jsonl")
+
+
+def compare_task(theirs: Mapping[str, Any], task: str, found: Views, render: Render) -> Comparison:
+    """Requests, answers, filtered answers, values and figures of one task."""
+    comparison = Comparison()
+    samples = theirs["samples"][task]
+    comparison.expect(sorted(found.generated), sorted({one["doc_id"] for one in samples}), "documents")
+    seen: set[int] = set()
+    for sample in samples:
+        index = sample["doc_id"]
+        if index not in found.generated:
+            continue
+        if index not in seen:
+            seen.add(index)
+            _compare_requests(comparison, sample, found.generated[index], render)
+        _compare_filtered(comparison, sample, found.filtered[index])
+        _compare_values(comparison, sample, found.scored.get((index, sample["filter"])))
+    _compare_figures(comparison, theirs["results"][task], found.figures, not comparison.ties)
+    return comparison
+
+
+def compare_group(theirs: Mapping[str, Any], group: str, found: Views) -> Comparison:
+    """The figures of a group; its standard errors are by another formula there."""
+    comparison = Comparison()
+    _compare_figures(comparison, theirs["groups"][group], found.figures, True, errors=False)
+    return comparison
+
+
+def close(ours: float, theirs: float) -> bool:
+    """The bound of log-likelihoods in float32."""
+    return ours == theirs or abs(ours - theirs) <= 2e-4 + 1e-6 * abs(theirs)
+
+
+def _compare_requests(
+    comparison: Comparison, sample: Mapping[str, Any], row: Mapping[str, Any], render: Render
+) -> None:
+    label = f"document {row['index']}"
+    ours, theirs = list(_asked(row, render)), list(_asked_there(sample))
+    comparison.expect(row["status"], "ok", f"{label}: {row['error']}")
+    comparison.expect(
+        [(one.prompt, one.continuation) for one in ours],
+        [(one.prompt, one.continuation) for one in theirs],
+        f"{label}: prompts",
+    )
+    for here, there in zip(ours, theirs, strict=False):
+        if here.continuation is None and isinstance(there.answers[0], str):
+            comparison.expect(here.answers, there.answers, f"{label}: generated texts")
+            continue
+        for one, other in zip(here.answers, there.answers, strict=True):
+            comparison.expect(
+                one[0], other[0], f"{label}: log-likelihood of {here.continuation!r}", close(one[0], other[0])
+            )
+            if there.continuation is not None:
+                comparison.expect(one[1], other[1], f"{label}: greedy flag of {here.continuation!r}")
+    if len(ours) > 1 and _tied([one.answers[0][0] for one in ours]):
+        comparison.ties.append(row["index"])
+
+
+def _asked(row: Mapping[str, Any], render: Render) -> Iterator[Asked]:
+    texts: dict[str, list[str]] = defaultdict(list)
+    for request in row["requests"]:
+        prompt = render(row["prompt"] if request["prompt"] is None else request["prompt"])
+        if request["type"] == "generate_until":
+            texts[prompt].append(request["text"])
+            continue
+        answers = zip(map(restore, request["logprobs"]), request["greedy"], strict=True)
+        for continuation, answer in zip(request["continuations"] or [None], answers, strict=True):
+            yield Asked(prompt, continuation, (answer,))
+    yield from (Asked(prompt, None, tuple(answers)) for prompt, answers in texts.items())
+
+
+def _asked_there(sample: Mapping[str, Any]) -> Iterator[Asked]:
+    for arguments, answers in zip(sample["arguments"], sample["resps"], strict=True):
+        continuation = arguments[1] if len(arguments) > 1 and isinstance(arguments[1], str) else None
+        if continuation is None and not isinstance(answers[0], (str, tuple)):
+            answers = [(float(answer), None) for answer in answers]
+        yield Asked(arguments[0], continuation, tuple(answers))
+
+
+def _tied(logprobs: Sequence[float]) -> bool:
+    """Whether the two best are closer than the bound."""
+    best, second = sorted(logprobs, reverse=True)[:2]
+    return close(best, second)
+
+
+def _compare_filtered(comparison: Comparison, sample: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    name = sample["filter"]
+    comparison.expect(name in row["filtered"], True, f"document {row['index']}: the filter {name}")
+    theirs = sample["filtered_resps"]
+    if len(theirs) == 1 and not isinstance(theirs[0], tuple) and not isinstance(theirs[0], float):
+        comparison.expect(restore(row["filtered"].get(name)), theirs[0], f"document {row['index']}: filtered by {name}")
+
+
+def _compare_values(comparison: Comparison, sample: Mapping[str, Any], row: Mapping[str, Any] | None) -> None:
+    if row is None:
+        comparison.faults.append(f"document {sample['doc_id']}: no row of values under {sample['filter']}")
+        return
+    for metric in sample["metrics"]:
+        theirs, ours = sample[metric], restore(row["values"].get(metric))
+        if (
+            isinstance(theirs, (bool, int, float))
+            and isinstance(ours, (int, float))
+            and row["index"] not in comparison.ties
+        ):
+            equal = _equal(ours, float(theirs), metric)
+            comparison.expect(ours, theirs, f"document {row['index']}: {metric} under {row['filter']}", equal)
+
+
+def _compare_figures(
+    comparison: Comparison,
+    theirs: Mapping[str, Any],
+    figures: Mapping[tuple[str, str], Mapping[str, Any]],
+    decided: bool,
+    errors: bool = True,
+) -> None:
+    for key, value in theirs.items():
+        metric, _, filter_name = key.partition(",")
+        if not filter_name or metric.endswith("_stderr"):
+            continue
+        row = figures.get((metric, filter_name))
+        if row is None:
+            comparison.faults.append(f"there is no figure {key}; there are {sorted(figures)}")
+            continue
+        if not decided:
+            continue
+        comparison.expect(restore(row["value"]), value, key, _equal(restore(row["value"]), value, metric))
+        their_error = theirs.get(f"{metric}_stderr,{filter_name}")
+        if errors and row["method"] in ("wilson", "t", "normal") and isinstance(their_error, float):
+            ours = restore(row["se"])
+            comparison.expect(ours, their_error, f"standard error of {key}", _equal(ours, their_error, metric))
+
+
+def _equal(ours: Any, theirs: float, metric: str) -> bool:
+    if not isinstance(ours, (int, float)):
+        return False
+    if math.isnan(theirs) or math.isnan(ours) or math.isinf(theirs):
+        return str(float(ours)) == str(float(theirs))
+    bound = 1e-4 * max(1.0, abs(theirs)) if metric in _FROM_LIKELIHOODS else _EXACT
+    return abs(ours - theirs) <= bound
