@@ -18,7 +18,7 @@ from metrics.classification import agreement
 from metrics.corpus_scores import mcc_score
 from metrics.registry import MetricInput, find_metric
 from metrics.responses import choice_scores, one_text
-from metrics.targets import target_indices, target_texts
+from metrics.targets import choice_index, target_texts
 from pipeline.errors import MetricError
 from stats.vectors import as_matrix
 
@@ -60,8 +60,8 @@ def passed_through(metric: str) -> PassedThrough | None:
 
     None where that is the metric's value of the row. `f1`, `mcc`: [right, chosen]; `brier_score`: [right,
     probabilities]; `likelihood`: [right, log-probabilities]; `bleu`, `chrf`, `chrf++`, `ter`: [target or targets,
-    response]. `right` is an index, a list of indices where the target is a list, -100 where it names no choice. The
-    values are lists where lm_eval has tuples, as they stand in JSON.
+    response]. `right` is an index, or a list of them where the target is a list, with -100 for what names no choice.
+    The values are lists where lm_eval has tuples, as they stand in JSON; a text without a target has None.
     """
     return _PASSED_THROUGH.get(metric)
 
@@ -145,10 +145,14 @@ def _correlation(pairs: Sequence[tuple[Any, Any]]) -> float:
 
 
 def _right(row: MetricInput) -> int | list[int]:
-    right = sorted(target_indices(row))
     if isinstance(row.target, (list, tuple)):
-        return right or [_NO_CHOICE]
-    return right[0] if right else _NO_CHOICE
+        return [_index(target, row) for target in row.target]
+    return _index(row.target, row)
+
+
+def _index(target: object, row: MetricInput) -> int:
+    index = choice_index(target, row.choices or [])
+    return _NO_CHOICE if index is None else index
 
 
 def _right_and_chosen(metric: str) -> PassedThrough:
@@ -164,8 +168,10 @@ def _right_and_scores(row: MetricInput) -> list[Any]:
 
 
 def _target_and_response(metric: str) -> PassedThrough:
-    def values(row: MetricInput) -> list[Any]:
+    def values(row: MetricInput) -> list[Any] | None:
         targets = target_texts(row)
+        if not targets:
+            return None
         return [targets if isinstance(row.target, (list, tuple)) else targets[0], one_text(row, metric)]
 
     return values

@@ -22,15 +22,15 @@ def target_texts(row: MetricInput) -> list[str]:
 
 def target_indices(row: MetricInput) -> frozenset[int]:
     """The right choices, named by index or by text; empty where the target names none of the choices."""
-    choices = row.choices or []
-    targets = _as_list(row.target)
-    found: set[int] = set()
-    for target in targets:
-        if isinstance(target, str):
-            found.update([choices.index(target)] if target in choices else [])
-        elif _is_index(target, choices):
-            found.add(int(target))
-    return frozenset(found)
+    found = (choice_index(target, row.choices or []) for target in _as_list(row.target))
+    return frozenset(index for index in found if index is not None)
+
+
+def choice_index(target: object, choices: list[str]) -> int | None:
+    """The choice that one target names by index or by text; None where it names none."""
+    if isinstance(target, str):
+        return choices.index(target) if target in choices else None
+    return int(target) if _is_index(target, choices) else None
 
 
 def one_target_index(row: MetricInput, metric: str) -> int | None:

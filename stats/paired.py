@@ -132,7 +132,8 @@ def paired_corpus(pairs: Pairs, statistic: Statistic, confidence: float = 0.95) 
         return _difference(None, None, UNDEFINED, pairs, 0)
 
     def difference(counts: Floats) -> Floats:
-        return statistic(counts[:, :width]) - statistic(counts[:, width:])
+        with np.errstate(invalid="ignore"):  # inf - inf
+            return statistic(counts[:, :width]) - statistic(counts[:, width:])
 
     both = np.hstack([pairs.model, pairs.baseline])
     (value,) = difference(both.sum(axis=0, keepdims=True))
