@@ -100,7 +100,8 @@ class Members:
                 members += self.add(member, where, inherited, (*above, name))
             else:
                 members += self._add_mapping(file, member, number, name, inherited, (*above, name))
-        group = Group(name, tuple(dict.fromkeys(members)), file.values.get("group_alias"), group_metrics(file))
+        alias, version = file.values.get("group_alias"), _version(file)
+        group = Group(name, tuple(dict.fromkeys(members)), alias, group_metrics(file), version)
         self._found.groups[name] = group
 
     def _add_mapping(
@@ -150,3 +151,9 @@ def _remarked(file: TaskFile) -> TaskFile:
 def _remark(text: str) -> None:
     """Once a process: each step reads the files again, and tasks share templates."""
     warn(f"{text}; until then the last one counts")
+
+
+def _version(file: TaskFile) -> str | None:
+    metadata = file.values.get("metadata")
+    known = metadata.get("version") if isinstance(metadata, dict) else None
+    return None if known is None else str(known)

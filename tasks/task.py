@@ -163,6 +163,7 @@ class Group:
     members: tuple[str, ...]
     alias: str | None = None
     metrics: tuple[Mapping[str, Any], ...] = ()  # {metric, aggregation: mean, weight_by_size, filter_list}
+    version: str | None = None
 
 
 @dataclass(frozen=True)
