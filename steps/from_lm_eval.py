@@ -14,7 +14,7 @@ from pipeline.config_load import load_all
 from pipeline.console import say, show
 from pipeline.errors import ConfigError, InputError, Problem
 from steps.lm_eval_command import LmEvalCommand, read_command
-from steps.lm_eval_flags import ENVIRONMENT, SECRETS
+from steps.lm_eval_launch import ENVIRONMENT, SECRETS
 from steps.lm_eval_translation import translate
 
 _QUIET = frozenset({"WARNING", "WARN", "ERROR", "CRITICAL", "FATAL"})

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 import yaml
 
 from pipeline.errors import InputError, Problem
-from steps.lm_eval_flags import ENVIRONMENT, FLAGS, LAUNCHER_OPTIONS
+from steps.lm_eval_flags import FLAGS
+from steps.lm_eval_launch import ENVIRONMENT, LAUNCHER_OPTIONS
 from steps.lm_eval_table import Kind, Option, did_you_mean
 from steps.lm_eval_values import mapping, names, samples, seeds, truth, whole
 

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from steps.lm_eval_flags import ENVIRONMENT, FLAGS, LAUNCHER_OPTIONS
+from steps.lm_eval_flags import FLAGS
+from steps.lm_eval_launch import ENVIRONMENT, LAUNCHER_OPTIONS
 from steps.lm_eval_model_args import HF_ARGUMENTS
 from steps.lm_eval_models import MODEL_TYPES
 from steps.lm_eval_table import Option

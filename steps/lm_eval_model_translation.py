@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from steps.lm_eval_command import READERS, LmEvalCommand
-from steps.lm_eval_flags import LAUNCHER_OPTIONS
+from steps.lm_eval_launch import LAUNCHER_OPTIONS
 from steps.lm_eval_model_args import HF_ARGUMENTS, UNKNOWN_ARGUMENT
 from steps.lm_eval_models import MODEL_TYPES
 from steps.lm_eval_run_file import RunFile

@@ -86,7 +86,7 @@ def flow(value: Any) -> str:
             return "{" + ", ".join(f"{flow(key)}: {flow(item)}" for key, item in value.items()) + "}"
         case list() | tuple():
             return "[" + ", ".join(flow(item) for item in value) + "]"
-        case str() if _PLAIN.fullmatch(value) and parse(value, "").value == value:
+        case str() if _PLAIN.fullmatch(value) and parse(value, "").value == yaml.safe_load(value) == value:
             return value
         case str():
             quoted = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=float("inf"))

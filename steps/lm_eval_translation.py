@@ -19,7 +19,7 @@ from steps.lm_eval_flags import FLAGS
 from steps.lm_eval_model_translation import translate_model
 from steps.lm_eval_run_file import RunFile
 from steps.lm_eval_values import DEFAULT_SEEDS
-from tasks.index import TaskIndex
+from tasks.index import HARNESS, TaskIndex
 
 Translate = Callable[[Any, LmEvalCommand, RunFile], None]
 
@@ -87,14 +87,18 @@ def _defaults(command: LmEvalCommand, run: RunFile) -> None:
 def _tasks(value: list[str], command: LmEvalCommand, run: RunFile) -> None:
     own = _own_names(command)
     if value[:1] in (["list"], ["list_groups"], ["list_subtasks"], ["list_tags"]):
-        command.refuse(f"--tasks {value[0]}", "lm_eval 0.4.13 lists tasks otherwise; use python main.py tasks lm_eval:")
+        command.refuse(
+            f"--tasks {value[0]}", f"lm_eval 0.4.13 lists tasks otherwise; use python main.py tasks {HARNESS}"
+        )
     entries: list[str] = []
     for name in value:
-        if _is_path(name) or name in own:
+        if _is_path(name):
             entries.append(name)
+        elif name in own:
+            entries.append(own[name])
         else:
-            entries.append(f"lm_eval:{name}")
-            entries += sorted(fnmatch.filter(own, name))
+            entries.append(f"{HARNESS}{name}")
+            entries += [own[one] for one in sorted(fnmatch.filter(own, name))]
     run.put("step1.tasks", entries)
 
 
@@ -103,20 +107,22 @@ def _is_path(name: str) -> bool:
     return name.endswith((".yaml", ".yml")) or (Path(name).is_dir() and any(Path(name).glob("*.yaml")))
 
 
-def _own_names(command: LmEvalCommand) -> set[str]:
-    """Tasks, groups and tags that the folders of --include_path define."""
-    folders = [Path(folder).expanduser() for folder in _folders(command.flags.get("include_path"))]
-    found: set[str] = set()
-    for folder in folders:
-        if not folder.is_dir():
+def _own_names(command: LmEvalCommand) -> dict[str, str]:
+    """Tasks, groups and tags that the folders of --include_path define, and what to write for each.
+
+    That is the name itself, or the file where this project has a task of the name too.
+    """
+    bundled = TaskIndex()
+    found: dict[str, str] = {}
+    for folder in _folders(command.flags.get("include_path")):
+        path = Path(folder).expanduser()
+        if not path.is_dir():
             command.refuse(f"--include_path {folder}", "there is no such folder")
             continue
-        index = TaskIndex([str(folder)])
-        resolved = folder.resolve()
-        for name, definitions in index.definitions.items():
-            inside = [one for one in definitions if one.path.resolve().is_relative_to(resolved)]
-            if inside:
-                found.update((name, *(tag for one in inside for tag in one.tags)))
+        index = bundled.with_folder(path)
+        found |= {tag: tag for tag in index.tags}
+        for name, known in index.definitions.items():
+            found[name] = str(known[0].path) if name in bundled.definitions else name
     return found
 
 
