@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.config import Step4Settings
-from pipeline.console import show
+from pipeline.console import show, warn
 from pipeline.os_locks import locked
 from pipeline.rows import AggregateRow
 from pipeline.views import write_file
@@ -28,7 +28,7 @@ from steps.manifest import Manifest
 from steps.step4_aggregation import write_figures
 from steps.step4_character_eval import FILES as CHARACTER_EVAL_FILES
 from steps.step4_character_eval import character_eval_section, write_character_eval
-from steps.step4_groups import group_rows, inner_first
+from steps.step4_groups import group_rows, lacking_notes, leaf_tasks
 from steps.step4_llm_evaluation import FILES as LLM_EVALUATION_FILES
 from steps.step4_llm_evaluation import write_llm_evaluation
 from steps.step4_report_lock import report_basis, write_report_lock
@@ -49,6 +49,8 @@ def report(settings: Step4Settings, context: Context, manifest: Manifest, tasks:
 def _report(settings: Step4Settings, context: Context, manifest: Manifest, tasks: TaskSet) -> list[Path]:
     """The files written."""
     figures = {model.name: _model_figures(settings, context, model.name, tasks) for model in manifest.models}
+    for note in dict.fromkeys(note for by_name in figures.values() for note in lacking_notes(tasks.groups, by_name)):
+        warn(note)
     names = [member.name for member in tasks.groups] + [task.name for task in tasks.tasks]
     rows = [row for by_name in figures.values() for name in names for row in by_name[name]]
     own_names = own_tasks(manifest)
@@ -65,8 +67,9 @@ def _report(settings: Step4Settings, context: Context, manifest: Manifest, tasks
 def _model_figures(settings: Step4Settings, context: Context, model: str, tasks: TaskSet) -> _Figures:
     """The figures of one model's tasks, as written before, and of its groups, written here."""
     figures = {task.name: _read(context, model, task.name) for task in tasks.tasks}
-    for group in inner_first(tasks.groups):
-        figures[group.name] = list(group_rows(model, group, figures, settings.confidence))
+    leaves = leaf_tasks(tasks.groups)
+    for group in tasks.groups:
+        figures[group.name] = list(group_rows(model, group, leaves[group.name], figures, settings.confidence))
         write_figures(context, model, group.name, figures[group.name])
     return figures
 

@@ -15,11 +15,11 @@ from steps.chained import now
 from steps.context import Context
 from steps.manifest import Manifest, ModelRecord
 from steps.step4_comparison import compare_task, primary_metric
-from steps.step4_groups import averaged_metrics, inner_first
+from steps.step4_groups import averages, leaf_tasks
 from tasks.task import Group, TaskSet
 
 _GRADED = ("semantic_similarity", "rouge-l")
-_Differences = dict[str, dict[tuple[str, str], Comparison]]  # of one model: task or group -> (metric, filter) -> it
+_Differences = dict[str, dict[tuple[str, str], Comparison]]  # of one model: task -> (metric, filter) -> it
 
 
 def run_results(
@@ -66,7 +66,7 @@ def own_tasks(manifest: Manifest) -> frozenset[str]:
 
 
 def _primary(tasks: TaskSet, rows: Sequence[AggregateRow], own: Container[str]) -> Mapping[str, str]:
-    """The metric that stands for each task, and for each group, whose first member with the same metric decides.
+    """The metric that stands for each task, and for each group, whose first task with the same metric decides.
 
     Free answers to one's own questions are seldom exactly the expected ones: what the run adds stands for them.
     """
@@ -78,38 +78,30 @@ def _primary(tasks: TaskSet, rows: Sequence[AggregateRow], own: Container[str]) 
         for task in tasks.tasks
         if (chosen := primary_metric(task, metrics.get(task.name, ()), _GRADED if task.name in own else ()))
     }
-    for group in inner_first(tasks.groups):
-        known = metrics.get(group.name, {})
-        wanted = [primary[member] for member in group.members if primary.get(member) in known]
+    for group, leaves in leaf_tasks(tasks.groups).items():
+        known = metrics.get(group, {})
+        wanted = [primary[name] for name in leaves if primary.get(name) in known]
         if known:
-            primary[group.name] = wanted[0] if wanted else next(iter(known))
+            primary[group] = wanted[0] if wanted else next(iter(known))
     return primary
 
 
 def _group_comparisons(
     groups: Sequence[Group], comparisons: Sequence[Comparison], models: Sequence[str], confidence: float
 ) -> Iterator[Comparison]:
-    """The differences of groups: means of their members' differences, as the groups' figures are means of theirs."""
+    """The differences of groups: means of their tasks' differences, as the groups' figures are means of theirs."""
+    leaves = leaf_tasks(groups)
     for model in models:
         known: _Differences = {}
         for one in comparisons:
             if one.model == model:
                 known.setdefault(one.task, {})[one.metric, one.filter] = one
-        for group in inner_first(groups):
-            members = [known[member] for member in group.members if member in known]
-            if not members:
-                continue
-            known[group.name] = {
-                (metric, filter_name): Comparison(
-                    model,
-                    group.name,
-                    metric,
-                    filter_name,
-                    **_mean_difference([member[metric, filter_name] for member in members], weighted, confidence),
-                )
-                for (metric, filter_name), weighted in averaged_metrics(group, members).items()
-            }
-            yield from known[group.name].values()
+        for group in groups:
+            tasks = {name: known[name] for name in leaves[group.name] if name in known}
+            for (metric, filter_name), average in averages(group, tasks).items():
+                parts = [tasks[name][metric, filter_name] for name in average.tasks]
+                mean = _mean_difference(parts, average.weighted, confidence)
+                yield Comparison(model, group.name, metric, filter_name, **mean)
 
 
 def _mean_difference(members: Sequence[Comparison], weighted: bool, confidence: float) -> dict[str, Any]:
