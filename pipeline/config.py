@@ -343,6 +343,10 @@ class Step4Settings(Shared):
     """Confidence level of the intervals."""
     task_code_resamples: Annotated[int, Field(ge=0)] = 0
     """Bootstrap samples for figures that a task's own function makes of all values, which may be slow; 0: no error."""
+    lm_eval_layout: str | None = None
+    """A folder for the results in lm-evaluation-harness's layout too: `<model>/results_<time>.json`."""
+    lm_eval_samples: bool = False
+    """With `lm_eval_layout`: also write every prompt, response and score, as `samples_<task>_<time>.jsonl`."""
 
 
 STEP_SETTINGS: dict[str, type[Shared]] = {

@@ -56,6 +56,10 @@ class RunFolder:
         """What the run's reports were made from; written by step 4."""
         return self.root / "report.lock.json"
 
+    def layout_lock(self, model: str) -> Path:
+        """What the model's files in lm-evaluation-harness's layout were made from; written by step 4."""
+        return self.model(model) / "lm_eval_layout.lock.json"
+
     @property
     def manifest(self) -> Path:
         """Which models and tasks the run consists of; written by step 1, read by the others."""

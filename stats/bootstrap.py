@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]  # summed statistics (resamples, numbers) -> a figure each
 OfDraws = Callable[[Floats], Floats]  # how often each cluster is drawn (resamples, clusters) -> a figure each
 
-_RESAMPLES = 1000
+RESAMPLES = 1000
 _SEED = 1234
 _CELLS = 4_000_000  # draws held at once: 32 MB
 
@@ -30,7 +30,7 @@ def bootstrap(
     clusters: NDArray[np.int64],
     statistic: Statistic,
     confidence: float = 0.95,
-    resamples: int = _RESAMPLES,
+    resamples: int = RESAMPLES,
     seed: int = _SEED,
 ) -> Resampled:
     """The standard deviation of `statistic` over resampled clusters, and its percentile interval.
@@ -52,7 +52,7 @@ def resample(
     count: int,
     figures: OfDraws,
     confidence: float = 0.95,
-    resamples: int = _RESAMPLES,
+    resamples: int = RESAMPLES,
     seed: int = _SEED,
     cells: int = 0,
 ) -> Resampled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ _NAMED = 3  # reasons spelled out; a change of a whole run has hundreds
 
 
 class ReportLock(msgspec.Struct, frozen=True, kw_only=True):
-    """`files`: the sha256 of each file written, by its path within the run's folder."""
+    """`files`: the sha256 of each file written, by its path from the run's folder."""
 
     basis: Basis
     files: dict[str, str]
@@ -59,17 +60,19 @@ def _content(entry: Entry | None) -> str:
     return entry.view.sha256 if entry is not None and entry.view is not None else ""
 
 
-def write_report_lock(context: Context, basis: Basis, files: Iterable[Path]) -> None:
-    """Note that `files` were written from `basis`."""
+def write_report_lock(context: Context, basis: Basis, files: Iterable[Path], lock_file: Path | None = None) -> None:
+    """Note, in the run's report.lock.json or another `lock_file`, that `files` were written from `basis`."""
     root = context.folder.root
-    hashes = {str(path.relative_to(root)): context.hashes(path) for path in files}
+    hashes = {os.path.relpath(path, root): context.hashes(path) for path in files}
     lock = ReportLock(basis=basis, files=hashes, run=context.record, finished=now())
-    write_file(context.folder.report_lock, msgspec.json.format(msgspec.json.encode(lock), indent=1) + b"\n")
+    write_file(
+        lock_file or context.folder.report_lock, msgspec.json.format(msgspec.json.encode(lock), indent=1) + b"\n"
+    )
 
 
-def report_reasons(basis: Basis, context: Context) -> list[str]:
+def report_reasons(basis: Basis, context: Context, lock_file: Path | None = None) -> list[str]:
     """Why the reports are not what `basis` gives; none where they are. Raises StorageError for a broken lock file."""
-    path = context.folder.report_lock
+    path = lock_file or context.folder.report_lock
     try:
         lock = msgspec.json.decode(path.read_bytes(), type=ReportLock)
     except FileNotFoundError:

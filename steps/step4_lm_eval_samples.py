@@ -1,0 +1,151 @@
+"""Step 4 in lm-evaluation-harness's layout: the samples of one model on one task, from the views of steps 1 and 3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeVar
+
+import msgspec
+
+from pipeline.requests import Prompt
+from pipeline.rows import RequestRecord, Status, restore
+from pipeline.views import decode_line, read_lines
+from reports.lm_eval_layout import Sample
+from steps.context import Context
+from tasks.harness_configuration import written_target
+from tasks.task import Task
+
+_AGGREGATED_FROM_TEXTS = frozenset({"bleu", "chrf", "ter"})  # of which the harness logs target and response
+_Row = TypeVar("_Row", bound=msgspec.Struct)
+
+
+class _Generated(msgspec.Struct):
+    """What is read of a row of step 1."""
+
+    doc_id: str
+    index: int
+    status: Status
+    document: msgspec.Raw
+    prompt: Prompt
+    target: msgspec.Raw
+    requests: list[RequestRecord]
+
+
+class _Scored(msgspec.Struct):
+    """What is read of a row of step 3."""
+
+    doc_id: str
+    status: Status
+    filter: str
+    response: Any
+    values: dict[str, Any]
+
+
+class _Filter(msgspec.Struct):
+    """The pipeline of a row of step 3, which is all that the first reading wants."""
+
+    filter: str
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One model's samples of one task. `generation` are the settings that its file and the run give for generating,
+    `text` a prompt as it is sent; `predicted`: no metric was computed."""
+
+    context: Context
+    model: str
+    task: Task
+    generation: Mapping[str, Any]
+    text: Callable[[Prompt], str]
+    predicted: bool
+
+    def filters(self) -> list[str]:
+        """The names of the filter pipelines, in the order of the view."""
+        return list(dict.fromkeys(row.filter for row in self._rows("step3", _Filter)))
+
+    def documents(self) -> int:
+        """How many documents have an answer."""
+        return sum(row.status == "ok" for row in self._rows("step1", _Generated))
+
+    def read(self) -> Iterator[Sample]:
+        """Every document under the first filter, then under the next; those that failed are in no sample."""
+        for name in self.filters():
+            scored = groupby(self._rows("step3", _Scored), key=lambda row: row.doc_id)
+            current = next(scored, None)
+            for generated in self._rows("step1", _Generated):
+                if current is None or current[0] != generated.doc_id:
+                    continue  # an expansion of nothing has no row
+                rows = [row for row in current[1] if row.filter == name and row.status == "ok"]
+                current = next(scored, None)
+                if rows:
+                    yield from self._samples(generated, rows)
+
+    def _samples(self, generated: _Generated, rows: Sequence[_Scored]) -> Iterator[Sample]:
+        document = restore(msgspec.json.decode(generated.document))
+        target = written_target(self.task, document, restore(msgspec.json.decode(generated.target)))
+        asked = [one for turn in _turns(generated.requests) for one in self._requests(turn, generated.prompt)]
+        rolling = generated.requests[0].type == "loglikelihood_rolling"
+        for row in rows:
+            response = restore(row.response)
+            yield Sample(
+                index=generated.index,
+                document=document,
+                target=target,
+                arguments=[arguments for arguments, _ in asked],
+                responses=[responses for _, responses in asked],
+                filtered=_filtered(response, generated.requests[0], rolling),
+                filter=row.filter,
+                values=self._values(row, target, response),
+            )
+
+    def _requests(self, repetitions: Sequence[RequestRecord], prompt: Prompt) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        """(arguments, responses) of each of the harness's requests that one of this project's stands for."""
+        first = repetitions[0]
+        text = self.text(prompt if first.prompt is None else first.prompt)
+        if first.type == "generate_until":
+            yield (text, dict(self.generation)), [record.text for record in repetitions]
+        elif first.type == "loglikelihood_rolling":
+            yield (text,), [restore(logprob) for record in repetitions for logprob in record.logprobs or ()]
+        else:
+            for number, continuation in enumerate(first.continuations or ()):
+                yield (text, continuation), [_scores(record)[number] for record in repetitions]
+
+    def _values(self, row: _Scored, target: Any, response: Any) -> dict[str, Any]:
+        if self.predicted:
+            return {"bypass": None} if self.task.output_type == "generate_until" else {}
+        return {
+            name: [target, response] if name in _AGGREGATED_FROM_TEXTS else restore(value)
+            for name, value in row.values.items()
+        }
+
+    def _rows(self, step: str, kind: type[_Row]) -> Iterator[_Row]:
+        path = self.context.folder.view(step, self.model, self.task.name)
+        decoder = msgspec.json.Decoder(kind)
+        for number, lines in read_lines(path):
+            for offset, line in enumerate(lines):
+                yield decode_line(decoder, line, str(path), number + offset, self.context.command(step))
+
+
+def _turns(requests: Sequence[RequestRecord]) -> list[list[RequestRecord]]:
+    """A document's requests, the repetitions of each together."""
+    found: list[list[RequestRecord]] = []
+    for record in requests:
+        if record.sample == 0:
+            found.append([])
+        found[-1].append(record)
+    return found
+
+
+def _scores(record: RequestRecord) -> list[tuple[Any, bool]]:
+    logprobs = [restore(logprob) for logprob in record.logprobs or ()]
+    return list(zip(logprobs, record.greedy or (), strict=True))
+
+
+def _filtered(response: Any, request: RequestRecord, rolling: bool) -> list[Any]:
+    """A filtered response as the harness lists it: one entry a request, log-likelihoods without their token counts."""
+    if request.type == "generate_until" or not isinstance(response, list):
+        return [response]
+    scores = [one[:2] if isinstance(one, list) and len(one) == 3 else one for one in response]
+    return [one[0] for one in scores] if rolling else scores
