@@ -80,7 +80,8 @@ FLAGS = by_name(
             "device",
             "supported",
             "step1.engine.device",
-            "`cpu`, `cuda`, `cuda:N` and `mps`; without the flag CUDA where there is one, as there",
+            "`cpu`, `cuda`, `cuda:N` and `mps`; without the flag CUDA where there is one, as there; a CUDA device that"
+            " is not there is an error, while lm_eval takes the CPU",
         ),
         Option(
             "gen_kwargs",

@@ -21,7 +21,14 @@ _OWN = [
         neutral=("default",),
         setting="step1.engine.architecture",
     ),
-    Option("revision", "supported", "step1.model.revision", neutral=("main",), setting="step1.model.revision"),
+    Option(
+        "revision",
+        "supported",
+        "step1.model.revision",
+        "of the model; lm_eval looks for it in the repositories of adapter and delta weights too",
+        neutral=("main",),
+        setting="step1.model.revision",
+    ),
     Option(
         "subfolder",
         "refused",
@@ -114,7 +121,8 @@ _OWN = [
         "peft",
         "supported",
         "step1.adapters",
-        "a local folder with a LoRA; base and adapter are both evaluated and compared, there the adapter alone",
+        "base and adapter are both evaluated and compared, there the adapter alone; an adapter on the hub is fetched"
+        " first: `hf download NAME --local-dir NAME`",
     ),
     Option("delta", "supported", "step1.model.delta", setting="step1.model.delta"),
     Option(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from models.locate import is_hub_name
 from steps.lm_eval_command import READERS, LmEvalCommand
 from steps.lm_eval_launch import LAUNCHER_OPTIONS
 from steps.lm_eval_model_args import HF_ARGUMENTS, UNKNOWN_ARGUMENT
@@ -88,6 +89,8 @@ def _peft(value: str, where: str, command: LmEvalCommand, run: RunFile) -> None:
         return
     comment = "the base is evaluated too; lm_eval evaluates the adapter alone, with the base's tokenizer"
     run.put("step1.adapters", [{"path": value, "tokenizer": "base"}], comment)
+    if is_hub_name(value):
+        run.comment("step1.adapters", f"if it is on the hub, fetch it first: hf download {value} --local-dir {value}")
 
 
 def _device(value: str, where: str, command: LmEvalCommand, run: RunFile) -> None:

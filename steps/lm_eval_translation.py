@@ -16,6 +16,7 @@ from models.properties import generation_defaults
 from pipeline.errors import InputError
 from steps.lm_eval_command import LmEvalCommand
 from steps.lm_eval_flags import FLAGS
+from steps.lm_eval_launch import ENVIRONMENT
 from steps.lm_eval_model_translation import translate_model
 from steps.lm_eval_run_file import RunFile
 from steps.lm_eval_values import DEFAULT_SEEDS
@@ -31,6 +32,7 @@ _LONGEST_NAME = 60
 def translate(command: LmEvalCommand) -> RunFile:
     """The run that does what the command does; what cannot be done is added to the command's problems."""
     run = RunFile()
+    _check_environment(command)
     _check_together(command)
     translate_model(command, run)
     for name, value in command.flags.items():
@@ -232,6 +234,14 @@ def _model_names(command: LmEvalCommand) -> dict[str, Any]:
 def _unsafe(value: bool, command: LmEvalCommand, run: RunFile) -> None:
     if not command.flags.get("predict_only"):  # which runs no code
         command.refuse("--confirm_run_unsafe_code", FLAGS["confirm_run_unsafe_code"].refusal())
+
+
+def _check_environment(command: LmEvalCommand) -> None:
+    for name, value in command.environment.items():
+        option = ENVIRONMENT.get(name)
+        refused = option is not None and option.status == "refused" and value not in option.neutral
+        if option is not None and refused and not command.flags.get("predict_only"):
+            command.refuse(f"{name}={value}", option.refusal())
 
 
 def _nothing(value: Any, command: LmEvalCommand, run: RunFile) -> None:
