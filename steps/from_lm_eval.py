@@ -14,7 +14,7 @@ from pipeline.config_load import load_all
 from pipeline.console import say, show
 from pipeline.errors import ConfigError, InputError, Problem
 from steps.lm_eval_command import LmEvalCommand, read_command
-from steps.lm_eval_launch import ENVIRONMENT, SECRETS
+from steps.lm_eval_launch import ENVIRONMENT, is_secret
 from steps.lm_eval_translation import translate
 
 _QUIET = frozenset({"WARNING", "WARN", "ERROR", "CRITICAL", "FATAL"})
@@ -26,6 +26,8 @@ def from_lm_eval(words: Sequence[str], output: Path | None) -> int:
     The command to run it is printed on stderr. `ls` and `validate` have no run file: the command that does the same
     is printed instead. Raises ConfigError with everything that cannot be done here.
     """
+    if len(words) == 1 and " " in words[0]:
+        words = shlex.split(words[0])  # the whole of it in quotes
     command = read_command(words)
     if command.subcommand == "run" and not command.problems and not command.flags:
         raise InputError(
@@ -44,17 +46,23 @@ def from_lm_eval(words: Sequence[str], output: Path | None) -> int:
     if output is None:
         show(text.rstrip("\n"))
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        _write(output, text)
     _say_how_to_run(command, output)
     return 0
 
 
 def _heading(words: Sequence[str]) -> list[str]:
     """The command line, as a comment at the top, secrets left out."""
-    kept = [word for word in words if word.partition("=")[0] not in SECRETS]
-    line = kept[0] if len(kept) == 1 else shlex.join(kept)
-    return [f"Made from: {' '.join(line.split())}"]
+    kept = [word for word in words if "=" not in word or not is_secret(word.partition("=")[0])]
+    return [f"Made from: {' '.join(shlex.join(kept).split())}"]
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"the run file cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def _check(text: str) -> None:
@@ -87,7 +95,7 @@ def _say_how_to_run(command: LmEvalCommand, output: Path | None) -> None:
         say(f"{main} check {shlex.quote(file)} --plan")
     say(f"{main} all {shlex.quote(file)}{_verbosity(command)}")
     for name in command.environment:
-        if name in SECRETS:
+        if is_secret(name):
             say(f"Set {name} in the shell, as before; it is written nowhere.")
         elif name not in ENVIRONMENT:
             say(f"{name} is passed on; nothing of this project reads it, though a library may.")
@@ -98,7 +106,7 @@ def _environment(command: LmEvalCommand) -> dict[str, str]:
     own = {
         name: value
         for name, value in command.environment.items()
-        if name not in SECRETS and (name not in ENVIRONMENT or ENVIRONMENT[name].status == "supported")
+        if not is_secret(name) and (name not in ENVIRONMENT or ENVIRONMENT[name].status == "supported")
     }
     devices = command.launcher.get("gpu_ids", "all")
     return own if devices == "all" else {"CUDA_VISIBLE_DEVICES": devices, **own}

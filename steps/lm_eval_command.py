@@ -57,8 +57,6 @@ def read_command(words: Sequence[str]) -> LmEvalCommand:
     Raises InputError for one that does not start lm_eval.
     """
     command = LmEvalCommand()
-    if len(words) == 1 and " " in words[0]:
-        words = shlex.split(words[0])  # the whole of it in quotes
     rest = _after_launcher(_after_environment(list(words), command), command)
     if rest and rest[0] in SUBCOMMANDS:
         command.subcommand, *rest = rest

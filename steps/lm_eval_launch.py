@@ -5,6 +5,8 @@ Rows as in `lm_eval_flags.py`.
 
 from __future__ import annotations
 
+import re
+
 from steps.lm_eval_table import Option, by_name
 
 # Passed on to the command: what reads them there reads them here.
@@ -52,7 +54,13 @@ ENVIRONMENT = by_name(
         ),
     ]
 )
-SECRETS = frozenset({"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"})
+_SECRET = re.compile(r"(?<![A-Z])(KEY|TOKEN|SECRET|PASSWORD)(?!_PATH|[A-Z])")
+
+
+def is_secret(variable: str) -> bool:
+    """Whether the variable's value must be written nowhere, by its name: HF_TOKEN, WANDB_API_KEY."""
+    return _SECRET.search(variable) is not None
+
 
 # Options of `accelerate launch` and `torchrun`, with underscores.
 LAUNCHER_OPTIONS = by_name(

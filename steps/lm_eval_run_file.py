@@ -12,7 +12,8 @@ import yaml
 from pipeline.strict_yaml import parse
 
 # Settings stand in this order, others behind them as they come.
-_ORDER = ["output_dir", "seed", "predict_only", "step1", "model", "path", "adapters", "engine", "backend", "tasks"]
+_ORDER = ["output_dir", "seed", "predict_only", "model", "path", "adapters", "engine", "backend", "tasks"]
+_ORDER += ["step1", "step2", "step3", "step4"]
 _PLAIN = re.compile(r"[\w./~-][\w./:*+=~-]*")
 
 

@@ -223,6 +223,8 @@ def _seed(value: list[int | None], command: LmEvalCommand, run: RunFile) -> None
 
 
 def _metadata(value: dict[str, Any], command: LmEvalCommand, run: RunFile) -> None:
+    if "token" in value:
+        command.refuse("--metadata token", "secrets come from the environment and are written nowhere; set HF_TOKEN")
     run.put("step1.metadata", {**_model_names(command), **value}, "with the model's names, as lm_eval adds them")
 
 

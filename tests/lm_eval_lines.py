@@ -228,6 +228,7 @@ REFUSED: list[tuple[str, list[str]]] = [
     (f"{GPT2} --model_args pretrained=m,max_length=long,dtype=int8", ["a whole number", "dtype=int8: weights are"]),
     ("lm_eval --model hf", ["--model_args: no model is named", "--tasks: no task is named"]),
     (f"{GPT2} --model hff", ["--model hff: lm_eval 0.4.13 has no such model type; did you mean hf?"]),
+    (f"{GPT2} --metadata token=hf_x", ["--metadata token: secrets come from the environment"]),
     (f"HF_ALLOW_CODE_EVAL=1 {GPT2}", ["HF_ALLOW_CODE_EVAL=1: generated code is not executed"]),
     (f"{GPT2} --include_path gone", ["--include_path gone: there is no such folder"]),
     (f"{GPT2} --config gone.yaml", ["--config gone.yaml: the file cannot be read"]),

@@ -108,7 +108,7 @@ def test_sampling_keeps_as_many_tokens_as_transformers_would(tmp_path: Path) -> 
 
 
 def test_the_command_to_run_is_said_with_its_environment(capsys: pytest.CaptureFixture[str]) -> None:
-    line = f"CUDA_VISIBLE_DEVICES=0,1 HF_TOKEN=hf_secret LM=1 {GPT2} --verbosity DEBUG --check_integrity"
+    line = f"CUDA_VISIBLE_DEVICES=0,1 HF_TOKEN=hf_secret WANDB_API_KEY=hf_secret2 LM=1 {GPT2} --verbosity DEBUG --check_integrity"
     assert from_lm_eval(shlex.split(line), None) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith("# Made from: CUDA_VISIBLE_DEVICES=0,1 LM=1 lm_eval --model hf")
@@ -166,6 +166,8 @@ def test_the_command_line_of_this_project_takes_it(tmp_path: Path, capsys: pytes
     path = tmp_path / "new" / "run.yaml"
     assert main.main(["from-lm-eval", "--output", str(path), "--", *shlex.split(GPT2)]) == 0
     assert at(yaml.safe_load(path.read_text()), "step1.model") == "gpt2"
+    assert main.main(["from-lm-eval", "--output", str(tmp_path), "--", *shlex.split(GPT2)]) == 2
+    assert "the run file cannot be written: Is a directory" in capsys.readouterr().err
     assert main.main(["from-lm-eval", "--", "lm_eval", "--model", "vllm", "--tasks", "x"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: --model vllm: vLLM is not among the engines")
 
