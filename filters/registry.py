@@ -61,6 +61,11 @@ def register_filter(*names: str) -> Callable[[FilterFactory], FilterFactory]:
     return register
 
 
+def is_registered(name: str) -> bool:
+    """Whether `build_filter` knows the name."""
+    return name in _FACTORIES
+
+
 def build_filter(name: str, arguments: Mapping[str, Any], where: str = "") -> Filter:
     """The filter `name` with its arguments. Raises TaskError, at `where`, for an unknown name or argument."""
     factory = _FACTORIES.get(name)

@@ -15,6 +15,7 @@ from pipeline.progress import Progress
 from pipeline.views import ViewSummary, ViewWriter, read_lines
 from steps.chained import ChainedStep, run_units
 from steps.context import Context
+from steps.task_functions import packed
 from steps.units import Unit
 
 
@@ -44,6 +45,7 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> tupl
     before = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     spec = basis.settings | {"model": unit.model, "source": str(source), "remake": context.command(step.before)}
     spec["memo"] = str(context.folder.memo)
+    spec["functions"] = packed(unit.task)
     counts = step.prepare(unit, spec, context) if step.prepare else Counter[str]()
     with (
         ViewWriter(step.view(unit, context)) as writer,
@@ -51,7 +53,9 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> tupl
             f"{step.name} {unit.task.name} of {unit.model}", before.view.rows if before and before.view else None
         ) as progress,
     ):
-        for done in context.workers.map(step.build, spec, read_lines(source)):
+        lines = read_lines(source)
+        chunks = [(1, [line for _, some in lines for line in some])] if spec.get("whole_task") else lines
+        for done in context.workers.map(step.build, spec, chunks):
             writer.write(done.lines, done.rows)
             counts.update(done.counts)
             progress.advance(done.counts["documents"])

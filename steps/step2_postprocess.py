@@ -19,6 +19,8 @@ from pipeline.views import decode_line
 from steps.context import Context
 from steps.line_step import LinesDone, LineStep
 from steps.step2_expansion import expanded
+from steps.step2_whole_task import WholePipeline, is_own
+from steps.task_functions import task_functions, unpacked
 from tasks.task import Expansion, Task
 
 
@@ -46,9 +48,18 @@ def postprocess(settings: Step2Settings) -> LineStep:
         }
         own = {name: [list(step) for step in steps] for name, steps in run_pipelines(settings).items()}
         expand = {"expand": asdict(task.expand)} if task.expand else {}
-        return {"task": task.name, "filters": pipelines | own, **expand}
+        return {"task": task.name, "filters": pipelines | own, **expand, **_own_code(task)}
 
     return LineStep(name="step2", version=3, spec=spec, build=build)
+
+
+def _own_code(task: Task) -> Spec:
+    """What the spec says of filters that are the task's own code; nothing for most tasks."""
+    functions = task_functions(task)
+    names = [step.name for pipeline in task.filters for step in pipeline.steps]
+    if not any(is_own(name, functions) for name in names):
+        return {}
+    return {"whole_task": True, "code": {key: code.content for key, code in task.code.items()}}
 
 
 def run_pipelines(settings: Step2Settings) -> dict[str, list[tuple[str, dict[str, Any]]]]:
@@ -61,9 +72,16 @@ def run_pipelines(settings: Step2Settings) -> dict[str, list[tuple[str, dict[str
 
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
     """From a spec, the function from lines of step 1 to lines of step 2."""
+    functions = unpacked(spec["functions"])
+    whole = {
+        name: WholePipeline([(function, arguments) for function, arguments in steps], functions)
+        for name, steps in spec["filters"].items()
+        if "whole_task" in spec and any(is_own(function, functions) for function, _ in steps)
+    }
     pipelines = {
         name: build_pipeline([(function, arguments) for function, arguments in steps])
         for name, steps in spec["filters"].items()
+        if name not in whole
     }
     decoder = msgspec.json.Decoder(_Generated)
     expansion = Expansion(**spec["expand"]) if "expand" in spec else None
@@ -72,9 +90,13 @@ def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
         number, lines = chunk
         counts: Counter[str] = Counter()
         encoded = []
-        for offset, line in enumerate(lines):
-            row = decode_line(decoder, line, spec["source"], number + offset, spec["remake"])
-            filtered = _filter_row(row, spec, pipelines)
+        read = (
+            decode_line(decoder, line, spec["source"], number + offset, spec["remake"])
+            for offset, line in enumerate(lines)
+        )
+        apart = ((row, _filter_row(row, spec, pipelines)) for row in read)
+        done = _filter_together(list(apart), spec, whole) if whole else apart
+        for row, filtered in done:
             rows = [filtered]
             if expansion is not None:
                 rows = expanded(filtered, [request.text for request in row.requests], expansion)
@@ -108,7 +130,7 @@ def _filter_row(row: _Generated, spec: Spec, pipelines: dict[str, Filter]) -> Fi
     if row.status == "error":
         result.filtered = dict.fromkeys(pipelines)  # an error under each of them
         return result
-    responses = [_response(request) for request in row.requests]
+    responses = _responses(row.requests)
     document = LazyDocument(row.document)
     failed = []
     for name, pipeline in pipelines.items():
@@ -129,12 +151,40 @@ def _filter_row(row: _Generated, spec: Spec, pipelines: dict[str, Filter]) -> Fi
     return result
 
 
-def _response(request: RequestRecord) -> Any:
-    """What a filter gets of one request: a text, or (log-probability, greedy, tokens) a continuation."""
-    if request.text is not None:
-        return request.text
-    scores = zip(request.logprobs or [], request.greedy or [], request.completion_tokens or [], strict=True)
-    return [[restore(logprob), greedy, tokens] for logprob, greedy, tokens in scores]
+def _filter_together(
+    done: list[tuple[_Generated, FilteredRow]], spec: Spec, whole: dict[str, WholePipeline]
+) -> list[tuple[_Generated, FilteredRow]]:
+    """Add the values of pipelines that see the whole task; rows of errors take no part."""
+    sound = [(row, filtered) for row, filtered in done if filtered.status == "ok"]
+    responses = [_responses(row.requests) for row, _ in sound]
+    documents = [LazyDocument(row.document) for row, _ in sound]
+    for name, pipeline in whole.items():
+        values = pipeline(responses, documents) if sound else []
+        for (_, filtered), value in zip(sound, values, strict=True):
+            if parse_failed(value):
+                filtered.flags["parse_failed"] = [*filtered.flags.get("parse_failed", ()), name]
+            filtered.filtered[name] = _storable(value, name)
+    for _, filtered in done:
+        filtered.filtered = {name: filtered.filtered.get(name) for name in spec["filters"]}
+    return done
+
+
+def _responses(requests: list[RequestRecord]) -> list[Any]:
+    """What a filter gets of a document: the text of each sample, or one list of scores for all its continuations.
+
+    A score is [log-probability, greedy, tokens]. Continuations of several requests follow each other.
+    """
+    if any(request.text is not None for request in requests):
+        return [request.text for request in requests]
+    return [
+        [
+            [restore(logprob), greedy, tokens]
+            for request in requests
+            for logprob, greedy, tokens in zip(
+                request.logprobs or [], request.greedy or [], request.completion_tokens or [], strict=True
+            )
+        ]
+    ]
 
 
 def _storable(value: Any, pipeline: str) -> Any:

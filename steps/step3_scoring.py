@@ -13,6 +13,7 @@ import msgspec
 import metrics  # noqa: F401  # registers them all
 from metrics.registry import FLAGS, Likelihood, Metric, MetricInput, Values, find_metric, labelled
 from pipeline.config import MetricSettings, Step3Settings
+from pipeline.console import warn_once
 from pipeline.errors import ConfigError, EvaluationError, MetricError, Problem
 from pipeline.execution import Chunk, Spec
 from pipeline.memo import MemoReader
@@ -21,7 +22,9 @@ from pipeline.views import decode_line
 from steps.context import Context, package_versions
 from steps.line_step import LinesDone, LineStep
 from steps.step3_models import Answers, ModelCalls, Questions, model_scope, own_arguments
+from steps.step3_task_code import TaskCodeValues, scoring_code
 from steps.units import Unit
+from steps.value_kinds import valued_by_code
 from tasks.task import MetricSpec, Task
 
 _SCORED_BY_LIKELIHOOD = frozenset({"multiple_choice", "loglikelihood", "loglikelihood_rolling", "next_token"})
@@ -52,6 +55,7 @@ def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
 
     def spec(task: Task, context: Context) -> Spec:
         chosen = task_metrics(task, settings)
+        own_code = {} if settings.predict_only else scoring_code(task)
         packages = {package for metric in chosen for package in find_metric(metric.name).packages}
         return {
             "task": task.name,
@@ -70,19 +74,23 @@ def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
             "slices": list(task.slices),
             "cluster": task.cluster,
             "packages": package_versions(sorted(packages)),
+            **own_code,
         }
 
-    return LineStep(name="step3", version=1, spec=spec, build=build, prepare=prepare)
+    return LineStep(name="step3", version=2, spec=spec, build=build, prepare=prepare)
 
 
 def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
-    """The task's own metrics, then those that the run adds. Raises ConfigError for two of one name and label.
+    """The registered metrics that value the task's rows: its own, then those that the run adds.
 
-    A metric of the task that the run asks for too has the task's arguments with the run's over them; under several
-    labels it is valued several times, and without a label no more.
+    Raises ConfigError for two of one name and label. A metric of the task that the run asks for too has the task's
+    arguments with the run's over them; under several labels it is valued several times, and without a label no more.
     """
-    own = {metric.name: metric for metric in task.metrics}
-    chosen: dict[tuple[str, str | None], MetricSpec] = {(metric.name, None): metric for metric in task.metrics}
+    if settings.predict_only:
+        return []
+    own = {metric.name: _fitting(metric, task) for metric in task.metrics if not valued_by_code(task, metric)}
+    by_code = {metric.name for metric in task.metrics} - set(own)
+    chosen: dict[tuple[str, str | None], MetricSpec] = {(name, None): metric for name, metric in own.items()}
     asked_for: set[tuple[str, str | None]] = set()
     for number, asked in enumerate(settings.metrics):
         if not _applies(asked, task):
@@ -90,6 +98,9 @@ def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
         key = (asked.name, asked.label)
         if key in asked_for:
             message = f"the metric {asked.name} is asked for twice for {task.name}; tell them apart by `label:`"
+            raise ConfigError([Problem(f"step3.metrics[{number}]", message)])
+        if asked.name in by_code and asked.label is None:
+            message = f"{task.name} has values called {asked.name} by its own code; tell them apart by `label:`"
             raise ConfigError([Problem(f"step3.metrics[{number}]", message)])
         asked_for.add(key)
         if asked.name in own and (asked.name, None) not in asked_for:
@@ -99,6 +110,17 @@ def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
     for metric in chosen.values():
         find_metric(metric.name, metric.arguments, metric.where or "step3.metrics")
     return list(chosen.values())
+
+
+def _fitting(metric: MetricSpec, task: Task) -> MetricSpec:
+    """The metric with the arguments that it takes: the harness passes none to metrics of log-likelihoods."""
+    if task.output_type not in _SCORED_BY_LIKELIHOOD or not metric.arguments:
+        return metric
+    taken = find_metric(metric.name, where=metric.where).argument_names()
+    known = {name: value for name, value in metric.arguments.items() if name in taken}
+    for name in metric.arguments.keys() - known.keys():
+        warn_once(f"{metric.where}: {metric.name} takes no {name}, which has no effect on a task of {task.output_type}")
+    return replace(metric, arguments=known)
 
 
 def _applies(metric: MetricSettings, task: Task) -> bool:
@@ -111,6 +133,7 @@ def _applies(metric: MetricSettings, task: Task) -> bool:
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
     """From a spec, the function from lines of step 2 to lines of step 3."""
     chosen = [_Chosen.of(metric, spec) for metric in spec["metrics"]]
+    own_code = TaskCodeValues(spec) if "scoring" in spec else None
     read = _reader(spec)
 
     def work(chunk: Chunk) -> LinesDone:
@@ -124,6 +147,9 @@ def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
                 inputs.append(None if filtered.status == "error" else _metric_input(filtered, name, spec))
         for metric in chosen:
             _value_rows(metric, rows, inputs)
+        if own_code is not None:
+            live = zip(rows, inputs, strict=True)
+            own_code.put_into((row, item) for row, item in live if item is not None)
         counts = Counter(errors=sum(row.status == "error" for row in rows), documents=documents)
         counts["missing"] = sum(value is None for row in rows for value in row.values.values())
         counts["truncated_reward_input"] = sum("truncated_reward_input" in row.flags for row in rows)
@@ -221,13 +247,16 @@ def _scored_row(row: _Filtered, filter_name: str, spec: Spec) -> ScoredRow:
 
 
 def _metric_input(row: _Filtered, filter_name: str, spec: Spec) -> MetricInput:
-    response = row.filtered[filter_name]
+    response, unconditional = row.filtered[filter_name], None
     if spec["likelihoods"] and not isinstance(response, str):  # an imported answer is the text of a choice
-        response = [Likelihood(restore(logprob), greedy, tokens) for logprob, greedy, tokens in response]
+        scores = [Likelihood(restore(logprob), greedy, tokens) for logprob, greedy, tokens in response]
+        count = len(row.choices or scores)
+        response, unconditional = scores[:count], scores[count:] or None
     else:
         response = restore(response)
     return MetricInput(
         response=response,
+        unconditional=unconditional,
         target=restore(row.target),
         choices=row.choices,
         document=LazyDocument(row.document),

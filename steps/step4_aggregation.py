@@ -10,7 +10,7 @@ import msgspec
 
 import metrics  # noqa: F401  # registers them all
 from metrics.aggregation import AnyColumn, find_aggregation
-from metrics.registry import find_metric, find_output, labelled
+from metrics.registry import find_metric, labelled
 from pipeline.config import Step4Settings
 from pipeline.execution import Spec
 from pipeline.lock_file import Basis, LockFile
@@ -20,12 +20,20 @@ from reports.json_file import task_results_json
 from reports.log_file import task_results_log
 from stats.estimate import Estimate
 from stats.mean import Column
+from stats.objects import ObjectColumn, estimate_objects
 from stats.vectors import VectorColumn
 from steps.chained import ChainedStep, run_units
 from steps.context import Context
 from steps.step4_slice_groups import slice_group_rows
 from steps.units import Unit
+from steps.value_kinds import Form, ValueKind, value_kind
 from tasks.task import Task
+
+_COLUMNS: dict[Form, type[Column] | type[VectorColumn] | type[ObjectColumn]] = {
+    "numbers": Column,
+    "counts": VectorColumn,
+    "objects": ObjectColumn,
+}
 
 
 class _Scored(msgspec.Struct):
@@ -54,9 +62,12 @@ def aggregation(settings: Step4Settings) -> ChainedStep:
             for metric in task.metrics
         }
         groups = {"slice_groups": task.slice_groups} if task.slice_groups else {}
-        return {"task": task.name, "metrics": own, "confidence": settings.confidence, **groups}
+        used = {metric.aggregation for metric in task.metrics}
+        code = {key: one.content for key, one in task.code.items() if key in used}
+        by_code = {"code": code, "resamples": settings.task_code_resamples} if code else {}
+        return {"task": task.name, "metrics": own, "confidence": settings.confidence, **groups, **by_code}
 
-    return ChainedStep(name="step4", version=2, spec=spec)
+    return ChainedStep(name="step4", version=3, spec=spec)
 
 
 def run_aggregation(step: ChainedStep, settings: Step4Settings, context: Context, units: list[Unit]) -> int:
@@ -65,7 +76,7 @@ def run_aggregation(step: ChainedStep, settings: Step4Settings, context: Context
 
 
 def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> tuple[ViewSummary, dict[str, int]]:
-    columns = _Columns()
+    columns = _Columns(unit.task)
     source = step.source(unit, context)
     place = str(source)
     decoder = msgspec.json.Decoder(_Scored)
@@ -74,7 +85,7 @@ def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> t
         columns.add(decode_line(decoder, line, place, number + offset, remake) for offset, line in enumerate(lines))
     scored = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     asked = scored.basis.settings.get("metrics", []) if scored else []
-    rows = [*columns.aggregate(unit, basis.settings), *columns.nothing_but_errors(unit, basis.settings, asked)]
+    rows = [*columns.aggregate(unit, basis.settings), *columns.nothing_but_errors(unit, asked)]
     counts = {"rows": len(rows), "errors": sum(columns.errors_by_filter().values())}
     return write_figures(context, unit.model, unit.task.name, rows), counts
 
@@ -94,8 +105,9 @@ def write_figures(context: Context, model: str, name: str, rows: list[AggregateR
 class _Columns:
     """The values of a view by filter, metric and slice, 16 bytes a value (or, of counts, 8 a number)."""
 
-    def __init__(self) -> None:
-        self._columns: dict[tuple[str, str, str | None], AnyColumn] = {}
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._columns: dict[tuple[str, str, str | None], AnyColumn | ObjectColumn] = {}
         self._errors: Counter[tuple[str, str | None]] = Counter()
 
     def add(self, rows: Iterable[_Scored]) -> None:
@@ -108,15 +120,23 @@ class _Columns:
         for (filter_name, part), members in parts.items():
             sound = [row for row in members if row.status != "error"]
             self._errors[filter_name, part] += len(members) - len(sound)
-            clusters = [row.cluster for row in sound]
             for name in dict.fromkeys(name for row in sound for name in row.values):
-                column = self._columns.get((filter_name, name, part))
-                if column is None:
-                    column = VectorColumn() if find_output(name)[1].vector else Column()
-                    self._columns[filter_name, name, part] = column
-                column.extend([as_number(row.values.get(name)) for row in sound], clusters)
+                having = [row for row in sound if name in row.values]
+                self._take((filter_name, name, part), having)
 
-    def nothing_but_errors(self, unit: Unit, spec: Spec, asked: Sequence[Mapping[str, Any]]) -> Iterator[AggregateRow]:
+    def _take(self, key: tuple[str, str, str | None], rows: Sequence[_Scored]) -> None:
+        """The values of a name in the rows that bear it."""
+        name = key[1]
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = _COLUMNS[value_kind(self._task, name).form]()
+        clusters = [row.cluster for row in rows]
+        if isinstance(column, ObjectColumn):
+            column.extend(range(len(rows)), map(hash, clusters), [restore(row.values[name]) for row in rows])
+        else:
+            column.extend([as_number(row.values[name]) for row in rows], clusters)
+
+    def nothing_but_errors(self, unit: Unit, asked: Sequence[Mapping[str, Any]]) -> Iterator[AggregateRow]:
         """Rows without a value, so that a filter or slice whose every row failed does not vanish from the tables.
 
         They name the values that the task's other rows have, else all that the metrics which were `asked` for can give.
@@ -129,7 +149,6 @@ class _Columns:
             if not errors or (filter_name, part) in valued:
                 continue
             for name in names:
-                metric, output = find_output(name)
                 yield AggregateRow(
                     model=unit.model,
                     task=unit.task.name,
@@ -139,7 +158,7 @@ class _Columns:
                     value=None,
                     n=0,
                     errors=errors,
-                    higher_is_better=spec["metrics"].get(metric, {}).get("higher_is_better", output.higher_is_better),
+                    higher_is_better=value_kind(unit.task, name).higher_is_better,
                     num_fewshot=unit.task.num_fewshot,
                 )
 
@@ -150,11 +169,8 @@ class _Columns:
         """A row for each column, whole tasks before slices."""
         for key in sorted(self._columns, key=lambda key: key[2] is not None):
             filter_name, name, part = key
-            metric, output = find_output(name)
-            own = spec["metrics"].get(metric, {})
-            estimate = find_aggregation(own.get("aggregation", output.aggregation))(
-                self._columns[key], spec["confidence"], output.maximum
-            )
+            kind = value_kind(unit.task, name)
+            estimate = _estimate(self._columns[key], kind, spec)
             yield AggregateRow(
                 model=unit.model,
                 task=unit.task.name,
@@ -163,12 +179,19 @@ class _Columns:
                 slice=part,
                 **estimate_fields(estimate),
                 errors=self._errors[filter_name, part],
-                higher_is_better=own.get("higher_is_better", output.higher_is_better),
+                higher_is_better=kind.higher_is_better,
                 num_fewshot=unit.task.num_fewshot,
             )
         identity = {"model": unit.model, "task": unit.task.name, "num_fewshot": unit.task.num_fewshot}
-        groups = spec.get("slice_groups", {})
-        yield from slice_group_rows(self._columns, self._errors, groups, spec["confidence"], identity)
+        plain = {key: column for key, column in self._columns.items() if not isinstance(column, ObjectColumn)}
+        yield from slice_group_rows(plain, self._errors, unit.task, spec["confidence"], identity)
+
+
+def _estimate(column: AnyColumn | ObjectColumn, kind: ValueKind, spec: Spec) -> Estimate:
+    if isinstance(column, ObjectColumn):
+        assert kind.figure is not None
+        return estimate_objects(column, kind.figure, spec.get("resamples", 0), spec["confidence"])
+    return find_aggregation(kind.aggregation)(column, spec["confidence"], kind.maximum)
 
 
 def as_number(value: Any) -> Any:

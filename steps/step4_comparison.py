@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.aggregation import find_aggregation
-from metrics.registry import find_output
-from pipeline.rows import ErrorRecord, Status
+from pipeline.config import Step4Settings
+from pipeline.rows import ErrorRecord, Status, restore
 from pipeline.views import decode_line, read_lines
 from reports.run_results import QUANTILES, Comparison, Distribution, Faults, Spread
 from stats.distribution import histogram
+from stats.objects import ObjectColumn, difference_of_objects
 from stats.paired import KeyedColumn
 from steps.context import Context
 from steps.step4_aggregation import as_number
+from steps.value_kinds import value_kind
 from tasks.task import Task
 
 _SEMANTIC = "semantic_similarity"
@@ -45,7 +47,8 @@ class _Scored(msgspec.Struct):
 class TaskScores:
     """One model's values on one task, by filter and value name, and the faults of its rows."""
 
-    columns: dict[tuple[str, str], KeyedColumn] = field(default_factory=dict)
+    task: Task
+    columns: dict[tuple[str, str], KeyedColumn | ObjectColumn] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     parse_failed: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -63,11 +66,16 @@ class TaskScores:
             self._take(name, members)
 
     def _take(self, filter_name: str, rows: Sequence[_Scored]) -> None:
-        keys = [hash((row.doc_id, row.expansion)) for row in rows]
-        clusters = [hash(row.cluster) for row in rows]
         for name in dict.fromkeys(name for row in rows for name in row.values):
-            values = [as_number(row.values.get(name)) for row in rows]
-            self.columns.setdefault((filter_name, name), KeyedColumn()).extend(keys, clusters, values)
+            having = [row for row in rows if name in row.values]
+            keys = [hash((row.doc_id, row.expansion)) for row in having]
+            clusters = [hash(row.cluster) for row in having]
+            column = self.columns.get((filter_name, name))
+            if column is None:
+                form = value_kind(self.task, name).form
+                column = self.columns[filter_name, name] = ObjectColumn() if form == "objects" else KeyedColumn()
+            read = restore if isinstance(column, ObjectColumn) else as_number
+            column.extend(keys, clusters, [read(row.values[name]) for row in having])
 
     def _count(self, filter_name: str, rows: Sequence[_Scored]) -> None:
         """Faults of the request are counted under one filter: each document has a row under every one."""
@@ -111,17 +119,16 @@ def compare_task(
     models: Sequence[str],
     baseline: str | None,
     context: Context,
-    confidence: float,
+    settings: Step4Settings,
     before: Sequence[str] = (),
 ) -> TaskComparison:
     """All models on one task, the baseline read first; `before` as in `primary_metric`."""
     result = TaskComparison()
     drawn: dict[str, NDArray[np.float64]] = {}
     metric = ""
-    own = {metric.name: metric.aggregation for metric in task.metrics}
     base: TaskScores | None = None
     for model in sorted(models, key=lambda name: name != baseline):
-        scores = read_scores(context, model, task.name)
+        scores = read_scores(context, model, task)
         result.faults.append(scores.faults(model, task.name))
         shown = _shown(scores, task, before)
         if shown is not None:
@@ -129,38 +136,35 @@ def compare_task(
         if model == baseline:
             base = scores
         elif base is not None:
-            result.comparisons.extend(_comparisons(model, task.name, scores, base, own, confidence))
+            result.comparisons.extend(_comparisons(model, scores, base, settings))
     result.distribution = _distribution(task, metric, {model: drawn[model] for model in models if model in drawn})
     return result
 
 
-def read_scores(context: Context, model: str, task: str) -> TaskScores:
+def read_scores(context: Context, model: str, task: Task) -> TaskScores:
     """The values of one view of step 3."""
-    scores = TaskScores()
+    scores = TaskScores(task)
     decoder = msgspec.json.Decoder(_Scored)
-    source = context.folder.view("step3", model, task)
+    source = context.folder.view("step3", model, task.name)
     place, remake = str(source), context.command("step3")
     for number, lines in read_lines(source):
         scores.add([decode_line(decoder, line, place, number + offset, remake) for offset, line in enumerate(lines)])
     return scores
 
 
-def _comparisons(
-    model: str,
-    task: str,
-    scores: TaskScores,
-    base: TaskScores,
-    own: Mapping[str, str | None],
-    confidence: float,
-) -> Iterator[Comparison]:
+def _comparisons(model: str, scores: TaskScores, base: TaskScores, settings: Step4Settings) -> Iterator[Comparison]:
+    task, confidence = scores.task, settings.confidence
     for (filter_name, name), column in scores.columns.items():
         other = base.columns.get((filter_name, name))
-        if other is None:
+        kind = value_kind(task, name)
+        if isinstance(column, ObjectColumn) and isinstance(other, ObjectColumn):
+            assert kind.figure is not None
+            difference = difference_of_objects(column, other, kind.figure, settings.task_code_resamples, confidence)
+        elif isinstance(column, KeyedColumn) and isinstance(other, KeyedColumn):
+            difference = find_aggregation(kind.aggregation).difference(column.pairs(other), confidence)
+        else:
             continue
-        metric, output = find_output(name)
-        aggregation = find_aggregation(own.get(metric) or output.aggregation)
-        difference = aggregation.difference(column.pairs(other), confidence)
-        yield Comparison(model, task, name, filter_name, **asdict(difference))
+        yield Comparison(model, task.name, name, filter_name, **asdict(difference))
 
 
 def primary_metric(task: Task, names: Iterable[str], before: Sequence[str] = ()) -> str | None:
@@ -171,16 +175,17 @@ def primary_metric(task: Task, names: Iterable[str], before: Sequence[str] = ())
     wanted = next((name for name in named if name), None)
     if wanted in known:
         return wanted
-    return next((name for name in known if find_output(name)[0] == wanted), known[0] if known else None)
+    return next((name for name in known if value_kind(task, name).metric == wanted), known[0] if known else None)
 
 
 def _shown(scores: TaskScores, task: Task, before: Sequence[str]) -> tuple[str, KeyedColumn] | None:
     """The metric whose distribution is drawn, semantic similarity or else the task's main one, and its values."""
     names = dict.fromkeys(name for _, name in scores.columns)
     wanted = _SEMANTIC if _SEMANTIC in names else primary_metric(task, names, before)
-    if wanted is None or find_output(wanted)[1].vector:
+    if wanted is None or value_kind(task, wanted).form != "numbers":
         return None
-    return next((name, column) for (_, name), column in scores.columns.items() if name == wanted)
+    found = next(column for (_, name), column in scores.columns.items() if name == wanted)
+    return (wanted, found) if isinstance(found, KeyedColumn) else None
 
 
 def _distribution(task: Task, metric: str, samples: Mapping[str, NDArray[np.float64]]) -> Distribution | None:

@@ -31,7 +31,7 @@ def run_results(
     baseline = base if len(names) > 1 else None
     own = own_tasks(manifest)
     compared = [
-        compare_task(task, names, baseline, context, settings.confidence, _GRADED if task.name in own else ())
+        compare_task(task, names, baseline, context, settings, _GRADED if task.name in own else ())
         for task in tasks.tasks
     ]
     comparisons = [comparison for one in compared for comparison in one.comparisons]

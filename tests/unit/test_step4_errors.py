@@ -10,8 +10,9 @@ from pipeline.rows import AggregateRow
 from steps.step4_aggregation import _Columns, _Scored
 from steps.units import Unit
 from tasks.loader import load_tasks
+from tasks.task import MetricSpec
 
-SPEC = {"metrics": {"exact_match": {"higher_is_better": False}}, "confidence": 0.95}
+SPEC = {"confidence": 0.95}
 ASKED = [{"name": "exact_match"}, {"name": "bleu4", "label": "mine"}]
 
 
@@ -19,6 +20,7 @@ ASKED = [{"name": "exact_match"}, {"name": "bleu4", "label": "mine"}]
 def unit() -> Unit:
     entry = TaskSettings(name="sums", data="sums.jsonl", format="jsonl")
     (task,) = load_tasks([entry], [], False, FileHashes(), find_data=False).tasks
+    task.metrics = (MetricSpec("exact_match", higher_is_better=False),)
     return Unit("base", task)
 
 
@@ -29,9 +31,9 @@ def scored(filter_name: str, value: float | None, level: str = "easy") -> _Score
 
 
 def figures(unit: Unit, *rows: _Scored) -> dict[tuple[str, str, str | None], AggregateRow]:
-    columns = _Columns()
+    columns = _Columns(unit.task)
     columns.add(rows)
-    found = [*columns.aggregate(unit, SPEC), *columns.nothing_but_errors(unit, SPEC, ASKED)]
+    found = [*columns.aggregate(unit, SPEC), *columns.nothing_but_errors(unit, ASKED)]
     by_name = {(row.metric, row.filter, row.slice): row for row in found}
     assert len(by_name) == len(found)
     return by_name

@@ -1,0 +1,86 @@
+"""What a value that rows of step 3 bear is: how a task's column of them is kept and becomes a figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from metrics.aggregation import find_aggregation
+from metrics.raw_values import aggregate_raw, passed_through, statistic_of
+from metrics.registry import Output, find_output, gives_values
+from pipeline.errors import TaskError
+from stats.objects import Figure
+from steps.task_functions import TaskFunctions, task_functions
+from tasks.task import MetricSpec, Task
+
+DEFAULT_AGGREGATION = "mean"  # of values that a task's code gives without saying how they are aggregated
+Form = Literal["numbers", "counts", "objects"]
+
+
+@dataclass(frozen=True)
+class ValueKind:
+    """`metric` gives the value. A column of the form `objects` is aggregated by `figure`, others by `aggregation`."""
+
+    metric: str
+    aggregation: str
+    higher_is_better: bool
+    maximum: float | None
+    form: Form
+    figure: Figure | None = None
+
+
+def value_kind(task: Task, name: str) -> ValueKind:
+    """The kind of the values called `name` in the rows of `task`. Raises TaskError where nothing gives such values."""
+    spec, output = _spec(task, name), _output(task, name)
+    metric, known = output or (spec.name if spec else name, Output())
+    aggregation = (spec.aggregation if spec else None) or known.aggregation
+    direction = spec.higher_is_better if spec and spec.higher_is_better is not None else known.higher_is_better
+    functions = task_functions(task)
+    if aggregation in functions:
+        figure = _by_code(functions, aggregation)
+        return ValueKind(metric, aggregation, direction, known.maximum, "objects", figure)
+    if spec is not None and valued_by_code(task, spec) and statistic_of(aggregation) is None:
+        return ValueKind(metric, aggregation, direction, None, "objects", partial(aggregate_raw, aggregation))
+    form: Form = "numbers" if find_aggregation(aggregation).form == "numbers" else "counts"
+    return ValueKind(metric, aggregation, direction, known.maximum, form)
+
+
+def valued_by_code(task: Task, metric: MetricSpec) -> bool:
+    """Whether the metric's values are not a registered metric's, but what a function of the task's gives or takes."""
+    if task.process_results is not None or metric.function is not None:
+        return True
+    return metric.aggregation in task.code and passed_through(metric.name) is not None
+
+
+def _spec(task: Task, name: str) -> MetricSpec | None:
+    """The task's own entry about the value. One function may give several values, none under its own name."""
+    by_name = {metric.name: metric for metric in task.metrics}
+    if name in by_name:
+        return by_name[name]
+    several = [metric for metric in task.metrics if metric.function is not None]
+    if several and not gives_values(name) and len({metric.aggregation for metric in several}) == 1:
+        return several[0]
+    return by_name.get(find_output(name)[0]) if gives_values(name) else None
+
+
+def _output(task: Task, name: str) -> tuple[str, Output] | None:
+    """What is registered of the value; None for a name that the task's code alone knows."""
+    if gives_values(name):
+        return find_output(name)
+    if task.process_results is None and not any(metric.function for metric in task.metrics):
+        find_output(name)  # raises
+    return None
+
+
+def _by_code(functions: TaskFunctions, key: str) -> Figure:
+    def figure(values: list[Any]) -> float:
+        try:
+            return float(functions[key](values))
+        except TaskError:
+            raise
+        except Exception as error:  # the function is the user's and may raise anything
+            what = f"the aggregation {key} fails: {type(error).__name__}: {error}"
+            raise TaskError(what, where=functions.where(key)) from error
+
+    return figure
