@@ -14,9 +14,9 @@ import msgspec
 
 from pipeline.console import detail
 from pipeline.errors import StorageError
+from tasks import task_names
 from tasks.task_names import FileKeys, read_keys
 
-_VERSION = 1  # raised when `read_keys` finds something else in an unchanged file
 _WORTH_KEEPING = 200  # files; fewer are read as fast as their cache
 _SETTLED_NS = 2_000_000_000  # a file changed later than that before now may change again within its time stamp
 _SKIPPED = frozenset({"__pycache__", ".ipynb_checkpoints"})
@@ -30,7 +30,7 @@ class _Entry(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class _Cache(msgspec.Struct, array_like=True):
-    version: int
+    reader: str  # what has read the keys: `_reader`
     root: str
     files: dict[str, _Entry]
 
@@ -106,6 +106,11 @@ def _stat(file: Path | os.DirEntry[str]) -> tuple[int, int]:
     return (stat.st_size, stat.st_mtime_ns)
 
 
+def _reader() -> str:
+    """A hash of the code that reads keys: another version of it may find something else in an unchanged file."""
+    return hashlib.sha256(Path(task_names.__file__).read_bytes()).hexdigest()
+
+
 def _file(root: Path) -> Path | None:
     folder = cache_folder()
     name = hashlib.sha256(str(root).encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -123,7 +128,7 @@ def _load(root: Path) -> dict[str, _Entry]:
     except (OSError, msgspec.MsgspecError) as error:
         detail(f"the index of task files in {path} cannot be read and is built anew: {error}")
         return {}
-    return cache.files if (cache.version, cache.root) == (_VERSION, str(root)) else {}
+    return cache.files if (cache.reader, cache.root) == (_reader(), str(root)) else {}
 
 
 def _keep(root: Path, files: dict[str, _Entry]) -> None:
@@ -135,6 +140,6 @@ def _keep(root: Path, files: dict[str, _Entry]) -> None:
     latest = time.time_ns() - _SETTLED_NS
     settled = {name: entry for name, entry in files.items() if entry.mtime_ns < latest}
     try:
-        write_file(path, msgspec.msgpack.encode(_Cache(_VERSION, str(root), settled)))
+        write_file(path, msgspec.msgpack.encode(_Cache(_reader(), str(root), settled)))
     except StorageError as error:
         detail(f"the index of task files is not kept: {error}")

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.console import warn
 from pipeline.errors import TaskError
 from tasks.group_metrics import group_metrics
 from tasks.index import TaskIndex
 from tasks.task import Group
-from tasks.task_file import Origin, TaskFile, inline_file, read_task_file
+from tasks.task_file import Origin, TaskFile, inline_file, read_task_file, remark
 
 # Keys of a group itself; all others are settings for its members.
 _GROUP_KEYS = frozenset({"group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag"})
@@ -143,14 +141,8 @@ class Members:
 def _remarked(file: TaskFile) -> TaskFile:
     """The file, whose repeated keys the user is told about."""
     for problem in file.warnings:
-        _remark(str(problem))
+        remark(f"{problem}; until then the last one counts")
     return file
-
-
-@cache
-def _remark(text: str) -> None:
-    """Once a process: each step reads the files again, and tasks share templates."""
-    warn(f"{text}; until then the last one counts")
 
 
 def _version(file: TaskFile) -> str | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline import strict_yaml
+from pipeline.console import warn
 from pipeline.errors import InputError, Problem, TaskError
 
 
@@ -48,6 +50,10 @@ class TaskFile:
             return origin.document.where((*origin.path, *path[1:]))
         return f"{shown(self.path)}:1"
 
+    def folder(self, key: str) -> Path:
+        """The folder of the file in which a key stands, which relative paths of its value start from."""
+        return Path(self.origins[key].document.source).resolve().parent if key in self.origins else self.path.parent
+
     def overridden(self, values: Mapping[str, Any], origins: Mapping[str, Origin]) -> TaskFile:
         """The same file with some keys replaced, as groups do for their members."""
         return TaskFile(self.path, self.values | dict(values), self.origins | dict(origins), self.warnings)
@@ -57,6 +63,12 @@ def shown(path: Path) -> str:
     """The path as messages show it: relative where it lies below the working directory."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
+
+
+@cache
+def remark(text: str) -> None:
+    """Warn of something in a task file, once a process: each step reads the files again, and tasks share templates."""
+    warn(text)
 
 
 def read_task_file(path: Path) -> TaskFile:

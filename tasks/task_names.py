@@ -111,7 +111,7 @@ def _count(below: str) -> int:
 def _metrics(text: str) -> tuple[str, ...]:
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     names = _METRIC.findall("\n".join(lines))
-    return tuple(name.split(" #")[0].strip(" \"'\t\r").removeprefix("!function ").strip() for name in names)
+    return tuple(name.split(" #")[0].strip().removeprefix("!function ").strip(" \"'") for name in names)
 
 
 def _of_document(path: Path) -> FileKeys:
