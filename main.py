@@ -244,7 +244,7 @@ def _action(options: argparse.Namespace) -> Callable[[], int]:
 
             return lambda: list_tasks(options.pattern, options.include_path)
         case "from-lm-eval":
-            from steps.from_lm_eval import from_lm_eval
+            from migration.from_lm_eval import from_lm_eval
 
             return lambda: from_lm_eval(options.words, options.output)
     from steps.run import run_step

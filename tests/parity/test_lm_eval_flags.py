@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
+from migration.command import SUBCOMMANDS
+from migration.flags import FLAGS
+from migration.model_args import HF_ARGUMENTS
+from migration.model_translation import ARGUMENT_HANDLERS
+from migration.models import MODEL_TYPES
+from migration.table import Option
+from migration.translation import HANDLERS
+from migration.values import DEFAULT_SEEDS, mapping, names, samples, seeds
 from pipeline.config import Step1Settings
-from steps.lm_eval_command import SUBCOMMANDS
-from steps.lm_eval_flags import FLAGS
-from steps.lm_eval_model_args import HF_ARGUMENTS
-from steps.lm_eval_model_translation import ARGUMENT_HANDLERS
-from steps.lm_eval_models import MODEL_TYPES
-from steps.lm_eval_table import Option
-from steps.lm_eval_translation import HANDLERS
-from steps.lm_eval_values import DEFAULT_SEEDS, mapping, names, samples, seeds
 
 pytest.importorskip("lm_eval")
 REGISTER = "register_model"  # the decorator that names a model type

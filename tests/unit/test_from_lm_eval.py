@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 import main
+from migration.docs import PAGE, current
+from migration.from_lm_eval import from_lm_eval
+from migration.run_file import RunFile, flow
 from pipeline.config_load import load_all
 from pipeline.errors import ConfigError, InputError
 from pipeline.strict_yaml import parse
-from steps.from_lm_eval import from_lm_eval
-from steps.lm_eval_docs import PAGE, current
-from steps.lm_eval_run_file import RunFile, flow
 from tests.lm_eval_lines import GPT2, REFUSED, TRANSLATED
 from tests.project import Project, write_lines
 
@@ -158,7 +158,7 @@ def test_values_are_written_so_that_they_are_read_back(value: Any, tmp_path: Pat
 
 def test_the_page_of_all_flags_is_current() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert current(page) == page, "write it anew: python -m steps.lm_eval_docs"
+    assert current(page) == page, "write it anew: python -m migration.docs"
     assert page.count("| refused |") > 60
 
 

@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from migration.command import LmEvalCommand, read_command
+from migration.launch import ENVIRONMENT, is_secret
+from migration.translation import translate
 from pipeline.config_load import load_all
 from pipeline.console import say, show
 from pipeline.errors import ConfigError, InputError, Problem
-from steps.lm_eval_command import LmEvalCommand, read_command
-from steps.lm_eval_launch import ENVIRONMENT, is_secret
-from steps.lm_eval_translation import translate
 
 _QUIET = frozenset({"WARNING", "WARN", "ERROR", "CRITICAL", "FATAL"})
 
