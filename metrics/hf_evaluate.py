@@ -10,22 +10,25 @@ from pipeline.errors import MissingPackageError, TaskError
 
 
 @lru_cache(maxsize=32)
-def evaluate_metric(name: str) -> Callable[..., dict[str, Any]]:
+def evaluate_metric(name: str, where: str = "") -> Callable[..., Any]:
     """The `compute` of a metric, taking `predictions` and `references`.
 
-    Its code is a module of the Hugging Face hub, of the hub's cache, or a local folder. Raises MissingPackageError
-    without the package, TaskError where the metric cannot be had.
+    Its code is a module of the Hugging Face hub, of the hub's cache, or a local file. Raises MissingPackageError
+    without the package, TaskError where the metric cannot be had; both at `where`.
     """
     try:
         import evaluate
     except ImportError as error:
-        raise MissingPackageError("evaluate", f"the metric {name} of that package") from error
+        missing = MissingPackageError("evaluate", f"the metric {name}, which `hf_evaluate: true` asks for,")
+        missing.where = where
+        raise missing from error
     try:
-        compute: Callable[..., dict[str, Any]] = evaluate.load(name).compute
+        compute: Callable[..., Any] = evaluate.load(name, keep_in_memory=True).compute
     except Exception as error:  # the module is code of the hub's, and may raise anything
         first = (str(error) or type(error).__name__).splitlines()[0]
         raise TaskError(
             f"the metric {name} of the package `evaluate` cannot be had: {first}",
-            fix="Without network, put the metric's folder beside the task file's data, and name it by its path.",
+            where=where,
+            fix="Without network, put the metric's folder beside the task's file, and name it by its path: ./my_metric",
         ) from error
     return compute

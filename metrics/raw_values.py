@@ -55,15 +55,19 @@ def aggregate_raw(aggregation: str, values: Sequence[Any]) -> float:
     return find_aggregation(aggregation).figure(as_matrix([statistic(value) for value in values]))
 
 
-def passed_through(metric: str) -> PassedThrough | None:
+def passed_through(metric: str, texts: bool = False) -> PassedThrough | None:
     """From a row to what lm_eval hands an aggregation of the task's own for this metric.
 
     None where that is the metric's value of the row. `f1`, `mcc`: [right, chosen]; `brier_score`: [right,
     probabilities]; `likelihood`: [right, log-probabilities]; `bleu`, `chrf`, `chrf++`, `ter`: [target or targets,
     response]. `right` is an index, or a list of them where the target is a list, with -100 for what names no choice.
+    `texts`: of a generated answer [target or targets, response], whatever lm_eval's metric of that name is for.
     The values are lists where lm_eval has tuples, as they stand in JSON; a text without a target has None.
     """
-    return _PASSED_THROUGH.get(metric)
+    known = _PASSED_THROUGH.get(metric)
+    if not texts or metric in _OVERLAP:
+        return known
+    return _target_and_answer if known or metric in _SCORES_ALONE else None
 
 
 def _number(aggregation: str) -> Statistic:
@@ -169,12 +173,17 @@ def _right_and_scores(row: MetricInput) -> list[Any]:
 
 def _target_and_response(metric: str) -> PassedThrough:
     def values(row: MetricInput) -> list[Any] | None:
-        targets = target_texts(row)
-        if not targets:
-            return None
-        return [targets if isinstance(row.target, (list, tuple)) else targets[0], one_text(row, metric)]
+        pair = _target_and_answer(row)
+        return pair and [pair[0], one_text(row, metric)]
 
     return values
+
+
+def _target_and_answer(row: MetricInput) -> list[Any] | None:
+    targets = target_texts(row)
+    if not targets:
+        return None
+    return [targets if isinstance(row.target, (list, tuple)) else targets[0], row.response]
 
 
 _OVERLAP = ("bleu", "chrf", "chrf++", "ter")
@@ -185,6 +194,11 @@ _STATISTICS: dict[str, Statistic] = {
     "brier_score": _squared_error,
     **{name: _overlap(name) for name in _OVERLAP},
 }
+# Metrics whose values lm_eval computes from log-likelihoods itself; of anything else it hands on what there is.
+_SCORES_ALONE = frozenset(
+    {"acc", "acc_norm", "acc_bytes", "acc_mutual_info"}
+    | {"perplexity", "word_perplexity", "byte_perplexity", "bits_per_byte"}
+)
 _PASSED_THROUGH: dict[str, PassedThrough] = {
     **{name: _right_and_chosen(name) for name in ("f1", "mcc")},
     "brier_score": _right_and_probabilities,

@@ -31,6 +31,7 @@ from steps.step1_import import import_plan
 from steps.step1_plan import Step1Plan, make_plan
 from steps.step2_whole_task import is_own
 from steps.step3_models import check_model
+from steps.step3_own_metrics import check_metrics
 from steps.step3_scoring import task_metrics
 from steps.step3_task_code import check_code
 from steps.task_functions import task_functions
@@ -191,6 +192,7 @@ def _check_scoring(tasks: TaskSet, faults: list[InputError]) -> None:
                     fix="Have its answers alone: predict_only: true",
                 )
             check_code(task)
+        check_metrics(task, faults)
 
 
 def _no_task(name: str, names: Iterable[str], where: str) -> InputError:

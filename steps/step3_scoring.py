@@ -13,7 +13,6 @@ import msgspec
 import metrics  # noqa: F401  # registers them all
 from metrics.registry import FLAGS, Likelihood, Metric, MetricInput, Values, find_metric, labelled
 from pipeline.config import MetricSettings, Step3Settings
-from pipeline.console import warn_once
 from pipeline.errors import ConfigError, EvaluationError, MetricError, Problem
 from pipeline.execution import Chunk, Spec
 from pipeline.memo import MemoReader
@@ -22,12 +21,11 @@ from pipeline.views import decode_line
 from steps.context import Context, package_versions
 from steps.line_step import LinesDone, LineStep
 from steps.step3_models import Answers, ModelCalls, Questions, model_scope, own_arguments
+from steps.step3_own_metrics import SCORED_BY_LIKELIHOOD, own_metrics
 from steps.step3_task_code import TaskCodeValues, scoring_code
 from steps.units import Unit
 from steps.value_kinds import valued_by_code
 from tasks.task import MetricSpec, Task
-
-_SCORED_BY_LIKELIHOOD = frozenset({"multiple_choice", "loglikelihood", "loglikelihood_rolling", "next_token"})
 
 
 class _Filtered(msgspec.Struct):
@@ -69,7 +67,7 @@ def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
                 }
                 for metric in chosen
             ],
-            "likelihoods": task.output_type in _SCORED_BY_LIKELIHOOD,
+            "likelihoods": task.output_type in SCORED_BY_LIKELIHOOD,
             "prompts": any(find_metric(metric.name).reads_prompt for metric in chosen),
             "slices": list(task.slices),
             "cluster": task.cluster,
@@ -88,8 +86,8 @@ def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
     """
     if settings.predict_only:
         return []
-    own = {metric.name: _fitting(metric, task) for metric in task.metrics if not valued_by_code(task, metric)}
-    by_code = {metric.name for metric in task.metrics} - set(own)
+    own = own_metrics(task)
+    by_code = {metric.name for metric in task.metrics if valued_by_code(task, metric)} - set(own)
     chosen: dict[tuple[str, str | None], MetricSpec] = {(name, None): metric for name, metric in own.items()}
     asked_for: set[tuple[str, str | None]] = set()
     for number, asked in enumerate(settings.metrics):
@@ -112,22 +110,11 @@ def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
     return list(chosen.values())
 
 
-def _fitting(metric: MetricSpec, task: Task) -> MetricSpec:
-    """The metric with the arguments that it takes: the harness passes none to metrics of log-likelihoods."""
-    if task.output_type not in _SCORED_BY_LIKELIHOOD or not metric.arguments:
-        return metric
-    taken = find_metric(metric.name, where=metric.where).argument_names()
-    known = {name: value for name, value in metric.arguments.items() if name in taken}
-    for name in metric.arguments.keys() - known.keys():
-        warn_once(f"{metric.where}: {metric.name} takes no {name}, which has no effect on a task of {task.output_type}")
-    return replace(metric, arguments=known)
-
-
 def _applies(metric: MetricSettings, task: Task) -> bool:
     if metric.tasks is not None:
         return task.name in metric.tasks
     kinds = find_metric(metric.name, metric.arguments, "step3.metrics").output_types
-    return task.output_type in kinds if kinds else task.output_type not in _SCORED_BY_LIKELIHOOD
+    return task.output_type in kinds if kinds else task.output_type not in SCORED_BY_LIKELIHOOD
 
 
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:

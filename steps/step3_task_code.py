@@ -49,6 +49,7 @@ class TaskCodeValues:
         self._aggregations: dict[str, str | None] = scoring["aggregations"]
         self._functions = functions
         self._rolling: bool = scoring["rolling"]
+        self._likelihoods: bool = spec["likelihoods"]
         key = scoring["process_results"]
         self._process_results = functions[key] if key else None
         self._metrics = [(name, self._metric(name, key, arguments)) for name, key, arguments in scoring["metrics"]]
@@ -67,7 +68,7 @@ class TaskCodeValues:
         """A function of the task's own; without a key a registered metric, as the harness hands it to aggregations."""
         if key is not None:
             return partial(self._by_metric, name, self._functions[key], arguments)
-        of_row = passed_through(name)
+        of_row = passed_through(name, texts=not self._likelihoods)
         assert of_row is not None
         return lambda item: {name: to_plain(of_row(item), f"the value {name}")}
 

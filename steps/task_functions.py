@@ -20,13 +20,12 @@ class TaskFunctions:
         self._code = code
 
     def __contains__(self, key: object) -> bool:
-        return key in self._code or (isinstance(key, str) and key.startswith(EVALUATE))
+        return key in self._code
 
     def __getitem__(self, key: str) -> Callable[..., Any]:
         """Raises TaskError where the code cannot be loaded, MissingPackageError for a metric of `evaluate`."""
-        if key.startswith(EVALUATE):
-            return evaluate_metric(key.removeprefix(EVALUATE))
-        return load_code(self._code[key])
+        code = self._code[key]
+        return evaluate_metric(code.name, code.where) if key.startswith(EVALUATE) else load_code(code)
 
     def where(self, key: str) -> str:
         """`file:line` of the key, for messages."""
@@ -34,8 +33,8 @@ class TaskFunctions:
 
     def registered_filter(self, name: str) -> Callable[..., Any] | None:
         """A filter that the task's code has registered with lm_eval under `name`; None where there is none."""
-        for code in self._code.values():
-            load_code(code)
+        for key in self._code:
+            self[key]
         registry: Any = sys.modules.get("lm_eval.api.registry")
         if registry is None or name not in registry.filter_registry:
             return None

@@ -50,7 +50,8 @@ def valued_by_code(task: Task, metric: MetricSpec) -> bool:
     """Whether the metric's values are not a registered metric's, but what a function of the task's gives or takes."""
     if task.process_results is not None or metric.function is not None:
         return True
-    return metric.aggregation in task.code and passed_through(metric.name) is not None
+    texts = task.output_type == "generate_until"
+    return metric.aggregation in task.code and passed_through(metric.name, texts) is not None
 
 
 def _spec(task: Task, name: str) -> MetricSpec | None:

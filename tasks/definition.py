@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.fingerprint import FileHashes
 from tasks.task import FilterPipeline, FilterSpec, MetricSpec, TaskCode
-from tasks.task_code import code_hash, task_code
+from tasks.task_code import code_hash, evaluate_code, task_code
 from tasks.task_config import TaskConfig
 from tasks.task_file import FunctionReference
 
@@ -39,7 +39,7 @@ _REQUEST_KEYS = (
     "generation_kwargs",
     "repeats",
 )
-EVALUATE = "evaluate:"  # before the name of a metric of Hugging Face's package of that name
+EVALUATE = "evaluate:"  # in keys of code, before the name of a metric of Hugging Face's package of that name
 _TAKE_FIRST = FilterPipeline("none", (FilterSpec("take_first"),))
 
 
@@ -54,10 +54,18 @@ class CodeTable:
     def key(self, reference: FunctionReference) -> str:
         """Raises TaskError where the code is not trusted, or is not there."""
         code = task_code(reference, self._trusted, self._file_hashes)
-        key, number = f"!function {reference.reference}", 1
+        return self._put(f"!function {reference.reference}", code)
+
+    def evaluated(self, reference: FunctionReference) -> str:
+        """The key of a metric of Hugging Face's `evaluate`. Raises TaskError as `key` does."""
+        code = evaluate_code(reference, self._trusted, self._file_hashes)
+        return self._put(f"{EVALUATE}{reference.reference}", code)
+
+    def _put(self, name: str, code: TaskCode) -> str:
+        key, number = name, 1
         while key in self.code and self.code[key].path != code.path:  # another folder's function of that name
             number += 1
-            key = f"!function {reference.reference}#{number}"
+            key = f"{name}#{number}"
         self.code[key] = code
         return key
 
@@ -105,7 +113,7 @@ def _metric(entry: Mapping[str, Any], config: TaskConfig, where: str, table: Cod
     elif isinstance(named, FunctionReference):
         function = table.key(named)
     elif evaluated and config.output_type == "generate_until":
-        function = f"{EVALUATE}{named}"
+        function = table.evaluated(FunctionReference(named, config.file.folder("metric_list"), where))
     name = named.reference.rpartition(".")[2] if isinstance(named, FunctionReference) else named
     directions = config.higher_is_better
     general = directions.get(name) if isinstance(directions, Mapping) else directions

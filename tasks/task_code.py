@@ -46,11 +46,28 @@ def task_code(reference: FunctionReference, trusted: bool, file_hashes: FileHash
     return TaskCode(path, _name(reference), code_hash(reference, file_hashes), reference.where)
 
 
-def check_trust(reference: FunctionReference, trusted: bool) -> None:
+def evaluate_code(reference: FunctionReference, trusted: bool, file_hashes: FileHashes) -> TaskCode:
+    """A metric of Hugging Face's package `evaluate`: of a folder or file beside the task's, else of the hub.
+
+    Its `name` is what that package loads it by. Raises TaskError where task code is not trusted, or is not there.
+    """
+    name = reference.reference
+    check_trust(reference, trusted, "a metric of the package `evaluate`, which is Python code")
+    beside = reference.folder / name
+    script = beside if beside.suffix == ".py" else beside / f"{beside.name}.py"
+    if script.is_file():
+        content = _folder_hash(script.parent, file_hashes)
+        return TaskCode(script, str(script.resolve()), content, reference.where)
+    if name.startswith((".", "/")) or name.endswith(".py"):
+        raise TaskError(f"the metric's file {shown(script)} is not there", where=reference.where)
+    return TaskCode(Path(name), name, "", reference.where)
+
+
+def check_trust(reference: FunctionReference, trusted: bool, kind: str = "Python code") -> None:
     """Raises TaskError, naming file and setting, unless the code is this project's own or trusted by the run."""
     if not trusted and not reference.folder.resolve().is_relative_to(BUNDLED):
         raise TaskError(
-            f"the task file names Python code, {reference.reference}, and running task code is off",
+            f"the task file names {kind}, {reference.reference}, and running task code is off",
             where=reference.where,
             fix="If you trust that file, allow it in the run's YAML: step1: {trust_task_code: true}",
         )
@@ -58,7 +75,11 @@ def check_trust(reference: FunctionReference, trusted: bool) -> None:
 
 def code_hash(reference: FunctionReference, file_hashes: FileHashes) -> str:
     """A hash of all Python files beside the code's: the function may use any of them."""
-    return digest({path.name: file_hashes(path) for path in sorted(_module_path(reference).parent.glob("*.py"))})
+    return _folder_hash(_module_path(reference).parent, file_hashes)
+
+
+def _folder_hash(folder: Path, file_hashes: FileHashes) -> str:
+    return digest({path.name: file_hashes(path) for path in sorted(folder.glob("*.py"))})
 
 
 def _name(reference: FunctionReference) -> str:
@@ -90,6 +111,6 @@ def _module(path: Path, where: str) -> Any:
         sys.modules[package] = folder
     try:
         return importlib.import_module(name)
-    except Exception as error:  # the file is the user's and may raise anything
+    except (Exception, SystemExit) as error:  # the file is the user's and may raise anything
         sys.modules.pop(name, None)
         raise TaskError(f"{shown(path)} fails when imported: {type(error).__name__}: {error}", where=where) from error

@@ -138,7 +138,7 @@ def test_an_unknown_task_is_told_with_the_nearest_name_and_the_command() -> None
     assert message.startswith("run.yaml:3: no task, group or tag is called 'gsm8'")
     assert "Did you mean gsm8k" in message
     assert "python main.py tasks" in message
-    with pytest.raises(EvaluationError, match=r"run\.yaml:3: no task fits the pattern"):
+    with pytest.raises(EvaluationError, match=r"run\.yaml:3: no task, group or tag fits the pattern"):
         load_tasks([TaskSettings(name="nothing_*")], [], False, FileHashes(), lambda number: "run.yaml:3")
 
 
