@@ -18,10 +18,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Python code that comes with test models is copied to a folder of this process, not to the user's cache.
 os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="modules-")
+# So is the index of task files.
+os.environ["LLM_EVALUATION_CACHE"] = tempfile.mkdtemp(prefix="index-")
 
 
 def pytest_unconfigure() -> None:
-    shutil.rmtree(os.environ["HF_MODULES_CACHE"], ignore_errors=True)
+    for variable in ("HF_MODULES_CACHE", "LLM_EVALUATION_CACHE"):
+        shutil.rmtree(os.environ[variable], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
