@@ -19,6 +19,7 @@ from steps.manifest import read_manifest
 from steps.step1_generation import reasons, unanswered
 from steps.step1_import import ImportPlan, import_plan, import_reasons
 from steps.step1_plan import Step1Plan, distinct, make_plan
+from steps.step4_lm_eval_layout import layout_reasons
 from steps.step4_report_lock import report_basis, report_reasons
 from steps.steps import chained_step
 from steps.units import Unit
@@ -46,6 +47,8 @@ def status(path: Path, overrides: Sequence[str]) -> int:
         show(line)
     if "step4" in loaded:
         show(f"reports: {_reports_state(loaded['step4'], path, overrides, lines)}")
+        if (state := _layout_state(loaded["step4"], path, overrides)) is not None:
+            show(f"lm_eval's layout: {state}")
     return 0
 
 
@@ -63,6 +66,20 @@ def _reports_state(loaded: Loaded, path: Path, overrides: Sequence[str], lines: 
         return NOT_MADE if reasons == [NOT_MADE] else "out of date: " + "; ".join(reasons)
     first = min((line.step for line in lines if not line.state.startswith(FRESH)), default=None)
     return FRESH if first is None else f"{FRESH} until {first} is run"
+
+
+def _layout_state(loaded: Loaded, path: Path, overrides: Sequence[str]) -> str | None:
+    """The state of the files in lm-evaluation-harness's layout, where the run asks for them."""
+    assert isinstance(loaded.settings, Step4Settings)
+    if loaded.settings.lm_eval_layout is None:
+        return None
+    with Workers(1) as workers:
+        context = open_context(loaded.settings, path, overrides, workers, whole_run=True)
+    if not context.folder.report_lock.exists():
+        return NOT_MADE
+    manifest = read_manifest(context.folder)
+    reasons = list(layout_reasons(loaded.settings, context, manifest, manifest.task_set(context.hashes)))
+    return "out of date: " + "; ".join(reasons) if reasons else FRESH
 
 
 def run_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str]) -> Iterator[Line]:

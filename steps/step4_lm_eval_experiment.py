@@ -34,6 +34,11 @@ def model_and_run(run: ModelRun) -> dict[str, Any]:
         "model_dtype": f"torch.{run.engine['dtype']}" if "dtype" in run.engine else "",
         "model_revision": settings.model.revision or "main",
         "model_sha": (hub_commit(folder) or "") if folder else "",
+        **{
+            f"{kind}_sha": hub_commit(Path(run.arguments[kind])) or ""
+            for kind in ("peft", "delta")
+            if kind in run.arguments
+        },
         "batch_size": settings.engine.max_batch_size,
         "batch_sizes": [],
         "device": hardware.get("device", settings.engine.device),

@@ -117,17 +117,20 @@ class _Writer:
         )
 
     def write(self) -> list[Path]:
-        """The files written: samples first, so that results stand beside whole samples."""
+        """The files written: samples first, so that results stand beside whole samples; all of them or none."""
         stamp = time_stamp(datetime.now())
-        written, hashes = [], {}
-        if self.logs_samples:
-            for task in self.tasks.tasks:
-                path = self.folder / samples_name(task.name, stamp)
-                hashes[task.name] = self._write_samples(task, path)
-                written.append(path)
-        path = self.folder / results_name(stamp)
-        write_file(path, results_json(self._evaluation(hashes)))
-        return [*written, path]
+        tasks = self.tasks.tasks if self.logs_samples else ()
+        samples = {task.name: self.folder / samples_name(task.name, stamp) for task in tasks}
+        try:
+            hashes = {task.name: self._write_samples(task, samples[task.name]) for task in tasks}
+            path = self.folder / results_name(stamp)
+            write_file(path, results_json(self._evaluation(hashes)))
+        except BaseException:
+            for one in samples.values():
+                one.unlink(missing_ok=True)
+                one.with_name(f"{one.name}.partial").unlink(missing_ok=True)
+            raise
+        return [*samples.values(), path]
 
     def _write_samples(self, task: Task, path: Path) -> str:
         """The hash of the task's samples."""
@@ -184,15 +187,13 @@ class _Writer:
         return {row.metric: row.higher_is_better for row in rows if row.slice is None}
 
     def _configurations(self) -> dict[str, dict[str, Any]]:
-        run = self.run
-        every = {
-            task.name: harness_configuration(task, run.generation(task), run.arguments, run.context.hashes)
+        run, scored = self.run, not self.settings.predict_only
+        return {
+            task.name: harness_configuration(
+                task, run.generation(task), run.arguments, run.context.hashes, scored=scored
+            )
             for task in self.tasks.tasks
         }
-        if self.settings.predict_only:
-            unscored = {"metric_list": [{"metric": "bypass"}], "process_results": "process_results"}
-            return {name: one | unscored for name, one in every.items()}
-        return every
 
     def _size(self, task: Task) -> int:
         """How many documents the task has; those that were asked about, where its data are no longer here."""

@@ -34,11 +34,12 @@ _NO_VERSION = "Yaml"
 
 
 def harness_configuration(
-    task: Task, generation: Mapping[str, Any], metadata: Mapping[str, Any], hashes: FileHashes
+    task: Task, generation: Mapping[str, Any], metadata: Mapping[str, Any], hashes: FileHashes, *, scored: bool = True
 ) -> dict[str, Any]:
     """The configuration of `task` in the harness's keys, functions by their source; this project's own keys follow.
 
-    `generation` are the settings that a generating task ran under, `metadata` what the run adds to the task's own.
+    `generation` are the settings that a generating task ran under, `metadata` what the run adds to the task's own. A
+    task that is not `scored` has the metric `bypass` there, instead of its own.
     """
     if not isinstance(task, HarnessTask):
         return {"task": task.name, "output_type": task.output_type, "metadata": dict(metadata)} | task.definition()
@@ -52,6 +53,8 @@ def harness_configuration(
         "dataset_kwargs": config.dataset_kwargs or None,
         "metadata": {**_own_metadata(config), **metadata, "config_source": str(config.file.path)},
     }
+    if not scored:
+        values |= {"metric_list": [{"metric": "bypass"}], "process_results": "process_results"}
     values |= _extensions(config)
     return {name: _plain(value, hashes) for name, value in values.items() if value is not None}
 
