@@ -66,8 +66,9 @@ COMMANDS = {
     ),
     "tasks": (
         "list tasks and groups",
-        "Lists the tasks and groups that a run file can name.",
-        "python main.py tasks 'blimp_*'",
+        "Lists the tasks, groups and tags that a run file can name; after lm_eval: those that lm_eval brings along,\n"
+        "where it is installed.",
+        "python main.py tasks 'lm_eval:*mmlu*'",
     ),
     "from-lm-eval": (
         "a run file from a command line of lm-evaluation-harness",
@@ -158,7 +159,9 @@ def _gc_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _tasks_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pattern", nargs="?", metavar="PATTERN", help="part of a name, or a pattern with *")
+    parser.add_argument(
+        "pattern", nargs="?", metavar="PATTERN", help="part of a name, or a pattern with *, after lm_eval: too"
+    )
     parser.add_argument(
         "--include-path", action="append", default=[], metavar="DIR", help="a folder with task files of your own"
     )

@@ -144,7 +144,8 @@ class TaskSettings(Settings):
     shorthand = "name"
 
     name: str
-    """A task or group, bundled or under `include_path`; or the name to give to your own data."""
+    """A task, group, tag or pattern with `*`, bundled or under `include_path`, or of lm_eval's after `lm_eval:`; a task
+    file or a folder of them; or the name to give to your own data."""
     data: str | None = None
     """A file of your own with `format`; makes a task of it without any task file."""
     format: Literal["alpaca", "sharegpt", "json", "jsonl", "csv", "tsv", "parquet", "llme_letters"] | None = None
