@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from pipeline.config import Shared
+from pipeline.console import warn
 from pipeline.execution import Build, Spec
 from pipeline.lock_file import Basis, LockFile
 from pipeline.progress import Progress
@@ -20,11 +21,15 @@ from steps.units import Unit
 
 
 class LinesDone(msgspec.Struct):
-    """What a chunk became: encoded lines, how many, and counts for the lock file."""
+    """What a chunk became: encoded lines, how many, and counts for the lock file.
+
+    `failures`: for what failed on some of the rows without making errors of them, on how many, and the first reason.
+    """
 
     lines: bytes
     rows: int
     counts: dict[str, int]
+    failures: dict[str, tuple[int, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,10 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> tupl
     spec = basis.settings | {"model": unit.model, "source": str(source), "remake": context.command(step.before)}
     spec["memo"] = str(context.folder.memo)
     spec["functions"] = packed(unit.task)
+    if unit.task.scorer is not None:
+        spec["scorer"] = unit.task.scorer.packed()
     counts = step.prepare(unit, spec, context) if step.prepare else Counter[str]()
+    failures: dict[str, tuple[int, str]] = {}
     with (
         ViewWriter(step.view(unit, context)) as writer,
         Progress(
@@ -58,5 +66,12 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> tupl
         for done in context.workers.map(step.build, spec, chunks):
             writer.write(done.lines, done.rows)
             counts.update(done.counts)
+            for name, (count, reason) in done.failures.items():
+                known = failures.get(name, (0, reason))
+                failures[name] = (known[0] + count, known[1])
             progress.advance(done.counts["documents"])
-        return writer.commit(), dict(counts)
+        summary = writer.commit()
+    for name, (count, reason) in failures.items():
+        first = reason.partition("\n")[0]
+        warn(f"{unit.task.name} of {unit.model}: {name} failed on {count} of {summary.rows} rows; the first: {first}")
+    return summary, dict(counts)

@@ -20,6 +20,7 @@ from pipeline.rows import ErrorRecord, LazyDocument, ScoredRow, Status, encode_r
 from pipeline.views import decode_line
 from steps.context import Context, package_versions
 from steps.line_step import LinesDone, LineStep
+from steps.step3_class import ClassValues, class_scoring
 from steps.step3_models import Answers, ModelCalls, Questions, model_scope, own_arguments
 from steps.step3_own_metrics import SCORED_BY_LIKELIHOOD, own_metrics
 from steps.step3_task_code import TaskCodeValues, scoring_code
@@ -53,7 +54,7 @@ def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
 
     def spec(task: Task, context: Context) -> Spec:
         chosen = task_metrics(task, settings)
-        own_code = {} if settings.predict_only else scoring_code(task)
+        own_code = {} if settings.predict_only else scoring_code(task) | class_scoring(task)
         packages = {package for metric in chosen for package in find_metric(metric.name).packages}
         return {
             "task": task.name,
@@ -120,7 +121,7 @@ def _applies(metric: MetricSettings, task: Task) -> bool:
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
     """From a spec, the function from lines of step 2 to lines of step 3."""
     chosen = [_Chosen.of(metric, spec) for metric in spec["metrics"]]
-    own_code = TaskCodeValues(spec) if "scoring" in spec else None
+    own_code = TaskCodeValues(spec) if "scoring" in spec else ClassValues(spec) if "class" in spec else None
     read = _reader(spec)
 
     def work(chunk: Chunk) -> LinesDone:
@@ -140,9 +141,19 @@ def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
         counts = Counter(errors=sum(row.status == "error" for row in rows), documents=documents)
         counts["missing"] = sum(value is None for row in rows for value in row.values.values())
         counts["truncated_reward_input"] = sum("truncated_reward_input" in row.flags for row in rows)
-        return LinesDone(b"".join(encode_row(row) for row in rows), len(rows), dict(counts))
+        return LinesDone(b"".join(encode_row(row) for row in rows), len(rows), dict(counts), _failures(rows))
 
     return work
+
+
+def _failures(rows: Sequence[ScoredRow]) -> dict[str, tuple[int, str]]:
+    """What valued some rows and failed on others: on how many, and the reason for the first."""
+    found: dict[str, tuple[int, str]] = {}
+    for row in rows:
+        for name, reason in row.flags.get("metric_errors", {}).items():
+            count, first = found.get(name, (0, reason))
+            found[name] = (count + 1, first)
+    return found
 
 
 def questions(spec: Spec) -> Callable[[Chunk], Iterator[MetricInput | None]]:

@@ -5,7 +5,7 @@ A sampler must be asked for every document in order, asked about or not: its gen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from random import Random
 from typing import Any, Literal, Protocol
@@ -74,6 +74,34 @@ class FirstSampler:
         kept = list(islice((data for data in self._pool if data != question), self._count))
         _check_size(len(kept), self._count, self._where)
         return kept
+
+
+class OwnSampler:
+    """Examples chosen by a class of the task's own, which is made and asked as lm_eval does with a `ContextSampler`."""
+
+    def __init__(
+        self, kind: Callable[..., Any], pool: Sequence[Data], count: int, seed: int, overlap: Overlap, where: str
+    ) -> None:
+        """Raises TaskError where the class cannot be made into a sampler."""
+        self._count = count
+        self._excluding = overlap == "drawn"
+        self._where = where
+        try:
+            self._sampler = kind(list(pool), rnd=seed)
+        except Exception as error:  # the class is the user's and may raise anything
+            what = f"the few-shot sampler cannot be made: {type(error).__name__}: {error}"
+            raise TaskError(what, where=where, fix="It is called with (documents, rnd=seed).") from error
+
+    def shots(self, question: Data) -> Sequence[Data]:
+        try:
+            drawn = list(self._sampler.sample(n=self._count, eval_doc=question if self._excluding else None))
+        except Exception as error:  # the class is the user's and may raise anything
+            what = f"the few-shot sampler fails: {type(error).__name__}: {error}"
+            raise TaskError(what, where=self._where) from error
+        if len(drawn) != self._count or not all(isinstance(one, Mapping) for one in drawn):
+            what = f"the few-shot sampler must give {self._count} documents, and gives {drawn!r}"
+            raise TaskError(what[:200], where=self._where)
+        return drawn
 
 
 def _check_size(size: int, needed: int, where: str) -> None:

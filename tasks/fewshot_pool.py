@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.errors import TaskError
-from tasks.fewshot import FirstSampler, Overlap, RandomSampler, Sampler
+from tasks.fewshot import FirstSampler, Overlap, OwnSampler, RandomSampler, Sampler
 from tasks.split_documents import SplitDocuments
 from tasks.task_code import load_function
 from tasks.task_config import TaskConfig
@@ -21,9 +21,8 @@ class FewshotPool:
         self._where = config.file.where("num_fewshot" if config.num_fewshot else "task")
         self._kind = config.fewshot_config.get("sampler", "default")
         self._named: str | None = config.fewshot_config.get("split", config.fewshot_split)
-        self._samples = config.fewshot_config.get("samples")
-        if isinstance(self._samples, FunctionReference):
-            self._samples = load_function(self._samples, trusted)
+        self._samples = _loaded(config.fewshot_config.get("samples"), trusted)
+        self._own_sampler = _loaded(self._kind, trusted)
         self._pool: list[dict[str, Any]] | None = None
 
     @property
@@ -43,6 +42,9 @@ class FewshotPool:
     def sampler(self, count: int, seed: int) -> Sampler:
         """A sampler at its beginning. Raises TaskError if there are fewer than `count` documents."""
         pool = self._documents_of_pool()
+        if callable(self._own_sampler):
+            where = self._config.file.where("fewshot_config", "sampler")
+            return OwnSampler(self._own_sampler, pool, count, seed, self._overlap(), where)
         if self._kind == "first_n":
             return FirstSampler(pool, count, self._overlap(), self._where)
         return RandomSampler(pool, count, seed, self._overlap(), self._where)
@@ -65,8 +67,15 @@ class FewshotPool:
         if self.split is not None:
             read = self._documents.read_fewshot if self._named is not None else self._documents.read
             return list(read(self.split))
-        samples = self._samples() if callable(self._samples) else self._samples
+        where = self._config.file.where("fewshot_config", "samples")
+        try:
+            samples = self._samples() if callable(self._samples) else self._samples
+        except Exception as error:  # the function is the user's and may raise anything
+            raise TaskError(f"`samples` fails: {type(error).__name__}: {error}", where=where) from error
         if not isinstance(samples, list) or not all(isinstance(one, dict) for one in samples):
-            where = self._config.file.where("fewshot_config", "samples")
             raise TaskError("`samples` of fewshot_config must be a list of documents", where=where)
         return samples
+
+
+def _loaded(value: Any, trusted: bool) -> Any:
+    return load_function(value, trusted) if isinstance(value, FunctionReference) else value
