@@ -56,6 +56,7 @@ class RequestRecord(msgspec.Struct, kw_only=True):
     truncated_tokens: int = 0
     error: ErrorRecord | None = None
     imported: bool | msgspec.UnsetType = msgspec.UNSET  # true where another tool has given the text
+    generation: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET  # where it differs from the row's
 
 
 class GenerationRow(Row, kw_only=True):

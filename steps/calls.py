@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -63,15 +63,20 @@ class Call:
                 )
 
 
-def example_calls(example: Example, scope: str, generation: GenerationSettings, sampling: Sampling) -> Iterator[Call]:
-    """The calls of one document. `scope` is the hash of all that decides a result beside the request itself."""
-    decoding = digest(generation)
+def example_calls(
+    example: Example, scope: str, generation: Callable[[RequestSpec], GenerationSettings], sampling: Sampling
+) -> Iterator[Call]:
+    """The calls of one document. `scope` is the hash of all that decides a result beside the request itself.
+
+    `generation` gives the effective settings of a request.
+    """
     occurrence = example.document.doc_id.partition("#")[2]
     for turn, spec in enumerate(example.requests):
-        generates = spec.type == "generate_until"
+        generates, settings = spec.type == "generate_until", generation(spec)
+        decoding = digest(settings) if generates else None
         for sample in range(sampling.repeats if generates else 1):
             seed = None
-            if generates and not generation.greedy:
+            if generates and not settings.greedy:
                 seed = sample_seed(sampling, example, occurrence, turn, sample)
             key = digest(
                 [
@@ -79,14 +84,14 @@ def example_calls(example: Example, scope: str, generation: GenerationSettings, 
                     spec.type,
                     spec.prompt,
                     spec.continuations,
-                    decoding if generates else None,
+                    decoding,
                     seed,
                     sample,
                     sampling.replicate,
                     *([] if spec.candidate_rule == "either" else [spec.candidate_rule]),
                 ]
             )
-            yield Call(key, spec, sample, generation, seed)
+            yield Call(key, spec, sample, settings, seed)
 
 
 def sample_seed(sampling: Sampling, example: Example, occurrence: str, turn: int, sample: int) -> int:

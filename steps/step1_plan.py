@@ -22,7 +22,7 @@ from models.locate import model_folder, nearest_folder
 from models.properties import generation_defaults, model_config, resolve_architecture, resolve_dtype, resolve_max_length
 from pipeline.config import NEUTRAL_ENGINE, Step1Settings, TaskSettings
 from pipeline.errors import DataError, TaskError, blamed_on
-from pipeline.fingerprint import FileHashes, digest
+from pipeline.fingerprint import FileHashes, canonical, digest
 from pipeline.lock_file import Basis
 from pipeline.requests import GenerationSettings
 from pipeline.rows import to_plain
@@ -31,7 +31,7 @@ from steps.manifest import Manifest, ModelRecord, make_manifest
 from steps.units import Unit
 from tasks.loader import load_tasks
 from tasks.split_documents import Seeds
-from tasks.task import Example, PromptSettings, Task, TaskSet
+from tasks.task import Example, PromptSettings, RequestSpec, Task, TaskSet
 
 VERSION = 1
 Where = Callable[..., str]  # the place in the run's file of the setting at a path, such as ("tasks", 0)
@@ -200,12 +200,14 @@ class Step1Plan:
             system_instruction=settings.system_instruction,
         )
 
-    def generation(self, task: Task) -> GenerationSettings:
-        """The effective generation settings, weakest source first: model, run, task, run's override."""
+    def generation(self, task: Task, own: Mapping[str, Any] | None = None) -> GenerationSettings:
+        """The effective settings, weakest source first: model, run, a request's `own`, task, run's override."""
         sources: list[tuple[str, Mapping[str, Any]]] = []
         if self.settings.engine.use_model_generation_config:
             sources.append(("generation_config.json", generation_defaults(self.folder)))
         sources.append(("generation", self.settings.generation))
+        if own is not None:
+            sources.append((f"a request of {task.name}", own))
         sources.append((f"generation_kwargs of {task.name}", task.generation_kwargs))
         sources.append(("generation_override", self.settings.generation_override))
         return effective_generation(
@@ -256,7 +258,14 @@ class Step1Plan:
     def calls(self, unit: Unit) -> list[list[Call]]:
         """The calls of each of the task's examples, in their order."""
         scope = digest([self.model(unit.model).identity.as_dict(), self.engine, self.tokenizers[unit.model]])
-        generation, sampling = self.generation(unit.task), self.sampling(unit.task)
+        sampling, known = self.sampling(unit.task), dict[bytes, GenerationSettings]()
+
+        def generation(spec: RequestSpec) -> GenerationSettings:
+            key = canonical(spec.generation)
+            if key not in known:
+                known[key] = self.generation(unit.task, spec.generation)
+            return known[key]
+
         return [list(example_calls(example, scope, generation, sampling)) for example in self.examples(unit.task)]
 
 

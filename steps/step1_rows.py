@@ -37,9 +37,14 @@ def make_row(
     failures: Mapping[str, Failure],
 ) -> GenerationRow:
     """The row of one document; an error row where a call of it has no result."""
-    records = [_record(example, call, results.get(call.key), failures.get(call.key)) for call in calls]
-    generates = any(call.spec.type == "generate_until" for call in calls)
-    return generation_row(model, task, example, records, generation_dict(calls[0].generation) if generates else None)
+    generation = next((call.generation for call in calls if call.spec.type == "generate_until"), None)
+    records = []
+    for call in calls:
+        record = _record(example, call, results.get(call.key), failures.get(call.key))
+        if call.spec.type == "generate_until" and call.generation != generation:
+            record.generation = generation_dict(call.generation)
+        records.append(record)
+    return generation_row(model, task, example, records, generation_dict(generation) if generation else None)
 
 
 def generation_row(

@@ -19,6 +19,7 @@ from pipeline.views import decode_line
 from steps.context import Context
 from steps.line_step import LinesDone, LineStep
 from steps.step2_expansion import expanded
+from steps.step2_requests import Whole, each_request, each_request_together, request_answers
 from steps.step2_whole_task import WholePipeline, is_own
 from steps.task_functions import task_functions, unpacked
 from tasks.task import Expansion, Task
@@ -48,7 +49,8 @@ def postprocess(settings: Step2Settings) -> LineStep:
         }
         own = {name: [list(step) for step in steps] for name, steps in run_pipelines(settings).items()}
         expand = {"expand": asdict(task.expand)} if task.expand else {}
-        return {"task": task.name, "filters": pipelines | own, **expand, **_own_code(task)}
+        requests = {"each_request": True} if task.scorer is not None else {}
+        return {"task": task.name, "filters": pipelines | own, **expand, **requests, **_own_code(task)}
 
     return LineStep(name="step2", version=3, spec=spec, build=build)
 
@@ -73,7 +75,7 @@ def run_pipelines(settings: Step2Settings) -> dict[str, list[tuple[str, dict[str
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
     """From a spec, the function from lines of step 1 to lines of step 2."""
     functions = unpacked(spec["functions"])
-    whole = {
+    whole: dict[str, Whole] = {
         name: WholePipeline([(function, arguments) for function, arguments in steps], functions)
         for name, steps in spec["filters"].items()
         if "whole_task" in spec and any(is_own(function, functions) for function, _ in steps)
@@ -83,6 +85,9 @@ def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
         for name, steps in spec["filters"].items()
         if name not in whole
     }
+    if "each_request" in spec:
+        whole = {name: each_request_together(pipeline) for name, pipeline in whole.items()}
+        pipelines = {name: each_request(pipeline) for name, pipeline in pipelines.items()}
     decoder = msgspec.json.Decoder(_Generated)
     expansion = Expansion(**spec["expand"]) if "expand" in spec else None
 
@@ -130,7 +135,7 @@ def _filter_row(row: _Generated, spec: Spec, pipelines: dict[str, Filter]) -> Fi
     if row.status == "error":
         result.filtered = dict.fromkeys(pipelines)  # an error under each of them
         return result
-    responses = _responses(row.requests)
+    responses = _responses(row.requests, spec)
     document = LazyDocument(row.document)
     failed = []
     for name, pipeline in pipelines.items():
@@ -152,11 +157,11 @@ def _filter_row(row: _Generated, spec: Spec, pipelines: dict[str, Filter]) -> Fi
 
 
 def _filter_together(
-    done: list[tuple[_Generated, FilteredRow]], spec: Spec, whole: dict[str, WholePipeline]
+    done: list[tuple[_Generated, FilteredRow]], spec: Spec, whole: dict[str, Whole]
 ) -> list[tuple[_Generated, FilteredRow]]:
     """Add the values of pipelines that see the whole task; rows of errors take no part."""
     sound = [(row, filtered) for row, filtered in done if filtered.status == "ok"]
-    responses = [_responses(row.requests) for row, _ in sound]
+    responses = [_responses(row.requests, spec) for row, _ in sound]
     documents = [LazyDocument(row.document) for row, _ in sound]
     for name, pipeline in whole.items():
         values = pipeline(responses, documents) if sound else []
@@ -169,11 +174,14 @@ def _filter_together(
     return done
 
 
-def _responses(requests: list[RequestRecord]) -> list[Any]:
+def _responses(requests: list[RequestRecord], spec: Spec) -> list[Any]:
     """What a filter gets of a document: the text of each sample, or one list of scores for all its continuations.
 
-    A score is [log-probability, greedy, tokens]. Continuations of several requests follow each other.
+    A score is [log-probability, greedy, tokens]. Continuations of several requests follow each other. Of a task whose
+    class makes the requests, the answers to each of these.
     """
+    if "each_request" in spec:
+        return request_answers(requests)
     if any(request.text is not None for request in requests):
         return [request.text for request in requests]
     return [

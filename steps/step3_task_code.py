@@ -18,7 +18,7 @@ from pipeline.errors import MetricError
 from pipeline.execution import Spec
 from pipeline.rows import ScoredRow, to_plain
 from steps.task_functions import task_functions, unpacked
-from steps.value_kinds import DEFAULT_AGGREGATION, valued_by_code
+from steps.value_kinds import DEFAULT_AGGREGATION, value_kind, valued_by_code
 from tasks.task import MetricSpec, Task
 
 
@@ -34,7 +34,7 @@ def scoring_code(task: Task) -> dict[str, Any]:
         "scoring": {
             "process_results": task.process_results,
             "metrics": [[metric.name, metric.function, metric.arguments] for metric in metrics],
-            "aggregations": {metric.name: metric.aggregation for metric in declared},
+            "aggregations": {metric.name: value_kind(task, metric.name).aggregation for metric in declared},
             "rolling": task.output_type == "loglikelihood_rolling",
             "code": {key: code.content for key, code in task.code.items()},
         }
@@ -149,6 +149,8 @@ def _called(function: Callable[..., Any], gold: Any, response: Any, arguments: M
 
 def check_code(task: Task) -> None:
     """Load what values the task's rows and aggregates the values. Raises TaskError where that cannot be done."""
+    if task.scorer is not None:
+        task.scorer.check()
     functions = task_functions(task)
     named = [task.process_results, *(key for metric in task.metrics for key in (metric.function, metric.aggregation))]
     for key in named:

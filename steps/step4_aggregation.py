@@ -63,7 +63,7 @@ def aggregation(settings: Step4Settings) -> ChainedStep:
         }
         groups = {"slice_groups": task.slice_groups} if task.slice_groups else {}
         used = {metric.aggregation for metric in task.metrics}
-        code = {key: one.content for key, one in task.code.items() if key in used}
+        code = {key: one.content for key, one in task.code.items() if key in used or task.scorer is not None}
         by_code = {"code": code, "resamples": settings.task_code_resamples} if code else {}
         return {"task": task.name, "metrics": own, "confidence": settings.confidence, **groups, **by_code}
 

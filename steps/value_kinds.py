@@ -12,7 +12,7 @@ from metrics.registry import Output, find_output, gives_values
 from pipeline.errors import TaskError
 from stats.objects import Figure
 from steps.task_functions import TaskFunctions, task_functions
-from tasks.task import MetricSpec, Task
+from tasks.task import ClassScorer, MetricSpec, Task
 
 DEFAULT_AGGREGATION = "mean"  # of values that a task's code gives without saying how they are aggregated
 Form = Literal["numbers", "counts", "objects"]
@@ -32,6 +32,8 @@ class ValueKind:
 
 def value_kind(task: Task, name: str) -> ValueKind:
     """The kind of the values called `name` in the rows of `task`. Raises TaskError where nothing gives such values."""
+    if task.scorer is not None:
+        return _of_class(task.scorer, name)
     spec, output = _spec(task, name), _output(task, name)
     metric, known = output or (spec.name if spec else name, Output())
     aggregation = (spec.aggregation if spec else None) or known.aggregation
@@ -44,6 +46,18 @@ def value_kind(task: Task, name: str) -> ValueKind:
         return ValueKind(metric, aggregation, direction, None, "objects", partial(aggregate_raw, aggregation))
     form: Form = "numbers" if find_aggregation(aggregation).form == "numbers" else "counts"
     return ValueKind(metric, aggregation, direction, known.maximum, form)
+
+
+def _of_class(scorer: ClassScorer, name: str) -> ValueKind:
+    """The kind of values that a Python class gives."""
+    aggregation, direction = scorer.aggregation(name), scorer.higher_is_better(name)
+    known = find_output(name)[1] if gives_values(name) else Output()
+    if aggregation is None:
+        return ValueKind(name, "its own", direction, known.maximum, "objects", partial(scorer.figure, name))
+    if statistic_of(aggregation) is None:
+        return ValueKind(name, aggregation, direction, None, "objects", partial(aggregate_raw, aggregation))
+    form: Form = "numbers" if find_aggregation(aggregation).form == "numbers" else "counts"
+    return ValueKind(name, aggregation, direction, known.maximum, form)
 
 
 def valued_by_code(task: Task, metric: MetricSpec) -> bool:

@@ -6,7 +6,7 @@ The package `datasets` is imported only for the hub.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -147,15 +147,20 @@ class HubData:
             import datasets
         except ImportError as error:
             raise MissingPackageError("datasets", f"the data set {self._path}") from error
-        try:
-            return datasets.load_dataset(self._path, self._config, **self._arguments)
-        except (OSError, ValueError, RuntimeError, TypeError) as error:  # what `datasets` raises offline or misnamed
-            first = (str(error) or type(error).__name__).splitlines()[0]
-            raise DataError(
-                f"the data set {self._path} could not be had from the Hugging Face hub: {first}",
-                where=self._where,
-                fix="Without network, give the task a local copy in the run's YAML: data_dir: <folder or zip>",
-            ) from error
+        return from_hub(self._path, self._config, self._arguments, self._where, datasets.load_dataset)
+
+
+def from_hub(path: str, config: str | None, arguments: Mapping[str, Any], where: str, load: Callable[..., Any]) -> Any:
+    """What `load`, which is `datasets.load_dataset`, gives. Raises DataError where it cannot, offline say."""
+    try:
+        return load(path, config, **arguments)
+    except (OSError, ValueError, RuntimeError, TypeError) as error:  # what `datasets` raises offline or misnamed
+        first = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"the data set {path} could not be had from the Hugging Face hub: {first}",
+            where=where,
+            fix="Without network, give the task a local copy in the run's YAML: data_dir: <folder or zip>",
+        ) from error
 
 
 def as_table(records: Iterable[Mapping[str, Any]]) -> Any:

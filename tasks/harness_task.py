@@ -21,7 +21,7 @@ from tasks.expansion import expansion
 from tasks.fewshot_pool import FewshotPool
 from tasks.prompts import Turn, answered_turns, as_messages, as_text, headed, question_turns, system_turns
 from tasks.split_documents import Seeds, SplitDocuments
-from tasks.task import Example, FilterPipeline, MetricSpec, PromptSettings, RequestSpec, TaskCode
+from tasks.task import ClassScorer, Example, FilterPipeline, MetricSpec, PromptSettings, RequestSpec, TaskCode
 from tasks.task_config import TaskConfig, unsupported
 from tasks.task_fields import TaskFields
 
@@ -30,6 +30,8 @@ Data = Mapping[str, Any]
 
 class HarnessTask:
     """See `tasks.task.Task`. Nothing is read before `examples` or `inputs` is called."""
+
+    scorer: ClassScorer | None = None
 
     def __init__(
         self,

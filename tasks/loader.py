@@ -11,6 +11,7 @@ from pipeline.config import TaskSettings
 from pipeline.errors import DataError, TaskError
 from pipeline.fingerprint import FileHashes
 from tasks import character_eval
+from tasks.class_data import LocalSettings
 from tasks.custom_dataset import CustomData
 from tasks.datasets import DataSource, open_source
 from tasks.groups import Resolver
@@ -18,13 +19,14 @@ from tasks.harness_task import HarnessTask
 from tasks.imported import LettersTask, PredictedTask
 from tasks.index import TaskIndex
 from tasks.own_data import OwnDataTask
+from tasks.python_task import EntrySettings, PythonTask
 from tasks.split_documents import Seeds
 from tasks.task import Group, TaskSet
 from tasks.task_config import TaskConfig, read_config
 from tasks.task_file import TaskFile, shown
 
 _LISTED = 10
-LoadedTask = HarnessTask | OwnDataTask
+LoadedTask = HarnessTask | PythonTask | OwnDataTask
 
 
 def load_tasks(
@@ -104,8 +106,10 @@ class _Builder:
             return OwnDataTask(entry, entry.data, where, self.file_hashes)
         return PredictedTask(entry, predictions_file(entry), where, self.file_hashes)
 
-    def harness_task(self, file: TaskFile, entry: TaskSettings, where: str) -> HarnessTask:
+    def harness_task(self, file: TaskFile, entry: TaskSettings, where: str) -> HarnessTask | PythonTask:
         config = read_config(file.overridden(_entry_overrides(file, entry), {}))
+        if config.python_class is not None:
+            return self._python_task(config, entry, where)
         source = self._source(config, entry, where)
         common: dict[str, Any] = {
             "trusted": self.trusted,
@@ -117,6 +121,19 @@ class _Builder:
             return HarnessTask(config, source, **common)
         letters = Path(predictions_file(entry)).expanduser()
         return LettersTask(config, source, letters=letters, where=where, **common)
+
+    def _python_task(self, config: TaskConfig, entry: TaskSettings, where: str) -> PythonTask:
+        if entry.predictions is not None:
+            raise TaskError(f"{config.task} has a `class`, and takes no predictions of other tools", where=where)
+        local = LocalSettings(entry.data_dir, entry.data_files, _local_arguments(config, entry), where)
+        return PythonTask(
+            config,
+            local,
+            trusted=self.trusted,
+            file_hashes=self.file_hashes,
+            entry=EntrySettings(entry.num_fewshot, entry.limit, entry.generation_kwargs),
+            seeds=self.seeds,
+        )
 
     def _source(self, config: TaskConfig, entry: TaskSettings, where: str) -> DataSource:
         local = entry.data_dir is not None or entry.data_files is not None
@@ -132,10 +149,15 @@ class _Builder:
             config.dataset_kwargs,
             data_dir=entry.data_dir,
             data_files=entry.data_files,
-            local_arguments={**config.local_kwargs, **({"field": entry.field} if entry.field is not None else {})},
+            local_arguments=_local_arguments(config, entry),
             task_folder=config.file.path.parent,
             where=where if local else config.file.where("dataset_path"),
         )
+
+
+def _local_arguments(config: TaskConfig, entry: TaskSettings) -> dict[str, Any]:
+    """How files that the run names are to be read."""
+    return {**config.local_kwargs, **({"field": entry.field} if entry.field is not None else {})}
 
 
 def _entry_overrides(file: TaskFile, entry: TaskSettings) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tasks.definition import scoring_sections
 from tasks.documents import number_documents, selected
 from tasks.formats import FORMS
 from tasks.task import (
+    ClassScorer,
     Document,
     Example,
     Expansion,
@@ -58,6 +59,7 @@ class OwnDataTask:
     code: Mapping[str, TaskCode] = {}
     process_results: str | None = None
     unsafe_code = False
+    scorer: ClassScorer | None = None
 
     def __init__(self, settings: TaskSettings, file: str, where: str, file_hashes: FileHashes) -> None:
         """`file` holds the records; it is read when they are first asked for."""

@@ -30,6 +30,7 @@ class RequestSpec:
     prompt: Prompt
     continuations: tuple[str, ...] = ()  # candidates, for next_token
     candidate_rule: CandidateRule = "either"  # for next_token
+    generation: Mapping[str, Any] | None = None  # generation settings of this request's own, unresolved names allowed
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,36 @@ class PromptSettings:
     system_instruction: str | None = None
 
 
+class ClassScorer(Protocol):
+    """What a Python class says of the answers to its requests. Every method raises TaskError where the class fails."""
+
+    def check(self) -> None:
+        """Load the class. Raises MissingPackageError too."""
+        ...
+
+    def values(self, document: Mapping[str, Any], results: Sequence[Any]) -> Mapping[str, Any]:
+        """A row's values by name, as the class gives them; raises whatever it raises. `results`: one a request."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Of the values that the class has an aggregation for."""
+        ...
+
+    def aggregation(self, name: str) -> str | None:
+        """The registered aggregation of the values of a name; None where `figure` makes theirs."""
+        ...
+
+    def figure(self, name: str, values: list[Any]) -> float:
+        """The figure of all values of a name by the class's own function."""
+        ...
+
+    def higher_is_better(self, name: str) -> bool: ...
+
+    def packed(self) -> str:
+        """What a worker process makes the same of; it holds paths, and belongs in no basis."""
+        ...
+
+
 class Task(Protocol):
     """One task, loaded without its data; data are read when `examples` is first called."""
 
@@ -139,6 +170,9 @@ class Task(Protocol):
     code: Mapping[str, TaskCode]  # functions of the task's own that steps 2 to 4 call, by the key that specs name
     process_results: str | None  # a key in `code`: the function that values a row's answers, instead of metrics
     unsafe_code: bool  # whether its metrics would run what a model has written
+    # Where a Python class makes the requests and values the answers; a filtered response is then a list, for each
+    # request a text, (log-likelihood, greedy), or the log-likelihood of a whole text.
+    scorer: ClassScorer | None
 
     def definition(self) -> dict[str, Any]:
         """The resolved configuration as JSON can hold it: what `status` compares to say what changed."""

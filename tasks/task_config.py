@@ -182,6 +182,8 @@ def _key_problems(file: TaskFile, key: str, value: Any) -> list[Problem]:
     if key in _CARRIED or key in _UNSUPPORTED:
         return []
     wanted = _TYPES.get(key)
+    if wanted is None and file.values.get("class") is not None:
+        return []  # the class is given all keys, and may have some of its own
     if wanted is None:
         near = difflib.get_close_matches(key, [*_TYPES, *_UNSUPPORTED, *_CARRIED], 1)
         hint = f"; did you mean `{near[0]}`?" if near else ""
@@ -292,7 +294,7 @@ def _fewshot_problems(config: TaskConfig) -> list[Problem]:
             hint = f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(_FEWSHOT_KEYS)}"
             problems.append(Problem(file.where("fewshot_config", key), f"`{key}` is not a key of fewshot_config{hint}"))
     sampler = config.fewshot_config.get("sampler", "default")
-    if sampler not in _SAMPLERS:
-        message = f"no few-shot sampler is {sampler!r}; there are {', '.join(_SAMPLERS)}"
+    if sampler not in _SAMPLERS and not isinstance(sampler, FunctionReference):
+        message = f"no few-shot sampler is {sampler!r}; there are {', '.join(_SAMPLERS)}, or a class by `!function`"
         problems.append(Problem(file.where("fewshot_config", "sampler"), message))
     return problems

@@ -1,0 +1,49 @@
+"""Step 3's values by a task's Python class: what its `process_results` gives for the answers to its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from metrics.raw_values import statistic_of
+from metrics.registry import MetricInput
+from pipeline.errors import InputError
+from pipeline.execution import Spec
+from pipeline.rows import ScoredRow, to_plain
+from tasks.class_scorer import unpacked_scorer
+from tasks.task import Task
+
+_SOURCE = "process_results"  # under which a row's flags say why it has no values
+
+
+def class_scoring(task: Task) -> dict[str, Any]:
+    """`{"class": …}` for a task of a Python class: all that the values follow from."""
+    return {"class": {key: code.content for key, code in task.code.items()}} if task.scorer is not None else {}
+
+
+class ClassValues:
+    """The values of rows under a spec that `class_scoring` is part of. Raises TaskError for code that cannot load."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._scorer = unpacked_scorer(spec["scorer"])
+        self._scorer.check()
+
+    def put_into(self, rows: Iterable[tuple[ScoredRow, MetricInput]]) -> None:
+        """Add the values to their rows; a row that the class fails on has none, and the reason among its flags."""
+        for row, item in rows:
+            try:
+                row.values |= self._values(item)
+            except InputError:
+                raise
+            except Exception as error:  # noqa: BLE001  # the row boundary: the instrument failed, so the values are missing, not 0
+                row.flags.setdefault("metric_errors", {})[_SOURCE] = f"{type(error).__name__}: {error}"
+                row.values |= dict.fromkeys(self._scorer.names())
+
+    def _values(self, item: MetricInput) -> dict[str, Any]:
+        named = self._scorer.values(item.document, item.response)
+        return {str(name): self._stored(str(name), value) for name, value in named.items()}
+
+    def _stored(self, name: str, value: Any) -> Any:
+        aggregation = self._scorer.aggregation(name)
+        statistic = statistic_of(aggregation) if aggregation is not None else None
+        return to_plain(value if statistic is None else statistic(value), f"the value {name}")
