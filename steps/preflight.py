@@ -23,18 +23,15 @@ from models.properties import model_config
 from pipeline.config import Step1Settings, Step2Settings, Step3Settings
 from pipeline.config_load import Loaded
 from pipeline.console import warn
-from pipeline.errors import InputError, ModelError, TaskError, blamed_on, gathered, raise_all
+from pipeline.errors import InputError, ModelError, blamed_on, gathered, raise_all
 from pipeline.fingerprint import FileHashes
 from pipeline.run_folder import run_folder
 from steps.manifest import read_manifest
 from steps.step1_import import import_plan
 from steps.step1_plan import Step1Plan, make_plan
-from steps.step2_whole_task import is_own
 from steps.step3_models import check_model
-from steps.step3_own_metrics import check_metrics
 from steps.step3_scoring import task_metrics
-from steps.step3_task_code import check_code
-from steps.task_functions import task_functions
+from steps.task_checks import check_task
 from tasks.task import MetricSpec, TaskSet
 
 
@@ -51,9 +48,9 @@ def preflight(loaded: Mapping[str, Loaded], hashes: FileHashes) -> None:
             case Step3Settings() as settings:
                 _check_run_metrics(settings, one, tasks, faults)
     if tasks is not None:
-        _check_task_filters(tasks, faults)
-        if not any(one.settings.predict_only for one in loaded.values()):
-            _check_scoring(tasks, faults)
+        scored = not any(one.settings.predict_only for one in loaded.values())
+        for task in tasks.tasks:
+            check_task(task, faults, scored=scored)
     raise_all(faults)
 
 
@@ -170,29 +167,6 @@ def _check_run_metrics(
         for name, spec in asked.values():
             with gathered(faults), blamed_on(f"{loaded.where('metrics')}: {spec.name} of {name}"):
                 check_model(spec)
-
-
-def _check_task_filters(tasks: TaskSet, faults: list[InputError]) -> None:
-    for task in tasks.tasks:
-        functions = task_functions(task)
-        for step in (step for pipeline in task.filters for step in pipeline.steps):
-            with gathered(faults):
-                if not is_own(step.name, functions):
-                    build_filter(step.name, step.arguments, step.where)
-
-
-def _check_scoring(tasks: TaskSet, faults: list[InputError]) -> None:
-    for task in tasks.tasks:
-        with gathered(faults):
-            if task.unsafe_code:
-                raise TaskError(
-                    f"{task.name} is scored by running what a model has written (`unsafe_code`), which is not done "
-                    "outside a sandbox, and there is none here yet",
-                    where=task.name,
-                    fix="Have its answers alone: predict_only: true",
-                )
-            check_code(task)
-        check_metrics(task, faults)
 
 
 def _no_task(name: str, names: Iterable[str], where: str) -> InputError:

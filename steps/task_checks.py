@@ -1,0 +1,35 @@
+"""What can be known to be wrong about a task before any work: filters, metrics and code that its file names."""
+
+from __future__ import annotations
+
+from filters.registry import build_filter
+from pipeline.errors import InputError, TaskError, gathered
+from steps.step2_whole_task import is_own
+from steps.step3_own_metrics import check_metrics
+from steps.step3_task_code import check_code
+from steps.task_functions import task_functions
+from tasks.task import Task
+
+
+def check_task(task: Task, faults: list[InputError], *, scored: bool = True) -> None:
+    """Put every fault into `faults`, with its line. What values the answers is loaded, where they are `scored`."""
+    functions = task_functions(task)
+    for step in (step for pipeline in task.filters for step in pipeline.steps):
+        with gathered(faults):
+            if not is_own(step.name, functions):
+                build_filter(step.name, step.arguments, step.where)
+    if scored:
+        with gathered(faults):
+            _refuse_unsafe(task)
+            check_code(task)
+        check_metrics(task, faults)
+
+
+def _refuse_unsafe(task: Task) -> None:
+    if task.unsafe_code:
+        raise TaskError(
+            f"{task.name} is scored by running what a model has written (`unsafe_code`), which is not done outside a "
+            "sandbox, and there is none here yet",
+            where=task.name,
+            fix="Have its answers alone: predict_only: true",
+        )
