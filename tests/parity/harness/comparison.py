@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,10 +66,12 @@ def views(project: Project, task: str) -> Views:
 _NAMES = ("step1_generation.jsonl", "step2_generation_trans.jsonl", "step3_evaluation.jsonl", "step4_eval_scores.jsonl")
 
 
-def compare_task(theirs: Mapping[str, Any], task: str, found: Views, render: Render) -> Comparison:
-    """Requests, answers, filtered answers, values and figures of one task."""
+def compare_task(
+    theirs: Mapping[str, Any], task: str, found: Views, render: Render, chosen: Collection[int] | None = None
+) -> Comparison:
+    """Requests, answers, filtered answers, values and figures of one task; of `chosen` documents no figures."""
     comparison = Comparison()
-    samples = theirs["samples"][task]
+    samples = [one for one in theirs["samples"][task] if chosen is None or one["doc_id"] in chosen]
     comparison.expect(sorted(found.generated), sorted({one["doc_id"] for one in samples}), "documents")
     seen: set[int] = set()
     for sample in samples:
@@ -81,7 +83,8 @@ def compare_task(theirs: Mapping[str, Any], task: str, found: Views, render: Ren
             _compare_requests(comparison, sample, found.generated[index], render)
         _compare_filtered(comparison, sample, found.filtered[index])
         _compare_values(comparison, sample, found.scored.get((index, sample["filter"])))
-    _compare_figures(comparison, theirs["results"][task], found.figures, not comparison.ties)
+    if chosen is None:
+        _compare_figures(comparison, theirs["results"][task], found.figures, not comparison.ties)
     return comparison
 
 

@@ -267,7 +267,28 @@ def unscramble(config: str | None) -> Splits:
     return _splits(make)
 
 
+def facts(config: str | None) -> Splits:
+    """For tasks of the suite's own; `small` is a configuration of fewer documents."""
+
+    def make(fact: Fact, number: int) -> dict[str, Any]:
+        choices, place = _choices(fact, number, 4)
+        return {
+            "question": fact.question,
+            "passage": fact.passage,
+            "right": fact.right,
+            "choices": choices,
+            "place": place,
+            "right_places": [place, (place + 2) % 4][: 1 + number % 2],
+            "yes_or_no": int(number % 3 == 0),
+            "answers": [fact.right, f"the {fact.right}"],
+        }
+
+    found = _splits(make)
+    return found | {"test": found["test"][:3]} if config == "small" else found
+
+
 SETS: dict[str, Callable[[str | None], Splits]] = {
+    "parity/facts": facts,
     "allenai/ai2_arc": arc,
     "Rowan/hellaswag": hellaswag,
     "allenai/winogrande": winogrande,

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.parity.harness.data_sets import folder_name
-from tests.parity.harness.suites import MAX_TOKENS, Suite
+from tests.parity.harness.suites import MAX_TOKENS, OWN_TASKS, Suite
 from tests.project import Project
 
 Rows = list[dict[str, Any]]
 
 
 def run(folder: Path, model: Path, data: Path, suite: Suite, data_sets: Mapping[str, str]) -> Project:
-    """`main.py all` over the suite's tasks; `data_sets` gives the data set of each task and group."""
+    """`main.py all` over the suite's tasks; `data_sets` gives the data set of each task and group that has one."""
     asked: dict[str, Any] = {
         "engine": {"dtype": "float32", "device": "cpu", "threads": 1, "use_model_generation_config": True},
         "model": str(model),
-        "include_path": [str(path) for path in suite.folders],
+        "include_path": [str(OWN_TASKS)],
         "trust_task_code": True,
-        "tasks": [{"name": name, "data_dir": str(data / folder_name(data_sets[name]))} for name in suite.tasks],
+        "tasks": [_entry(name, data, data_sets.get(name)) for name in suite.tasks],
         "apply_chat_template": suite.chat,
         "fewshot_as_multiturn": suite.multiturn,
         "system_instruction": suite.system_instruction,
@@ -37,3 +37,8 @@ def run(folder: Path, model: Path, data: Path, suite: Suite, data_sets: Mapping[
     project = Project(folder, settings)
     project.run("all", str(project.write_settings()))
     return project
+
+
+def _entry(name: str, data: Path, data_set: str | None) -> dict[str, Any]:
+    entry = {"name": name if name.startswith("parity") else f"lm_eval:{name}"}
+    return entry | ({"data_dir": str(data / folder_name(data_set))} if data_set else {})
