@@ -72,8 +72,8 @@ def _fitting(metric: MetricSpec, task: Task) -> MetricSpec | None:
     if not by_likelihood or not metric.arguments:
         return metric
     taken = {name: value for name, value in metric.arguments.items() if name in known.argument_names()}
-    for name in metric.arguments.keys() - taken.keys():
-        warn_once(f"{metric.where}: {metric.name} takes no {name}, which has no effect on a task of {task.output_type}")
+    if idle := ", ".join(name for name in metric.arguments if name not in taken):
+        warn_once(f"{metric.where}: {metric.name} takes no {idle}: without effect on a task of {task.output_type}")
     return replace(metric, arguments=taken)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from filters.registry import build_filter
 from pipeline.errors import InputError, TaskError, gathered
-from steps.step2_whole_task import is_own
+from steps.step2_whole_task import WholePipeline, is_own
 from steps.step3_own_metrics import check_metrics
 from steps.step3_task_code import check_code
 from steps.task_functions import task_functions
+from tasks.harness_task import HarnessTask
+from tasks.python_task import PythonTask
 from tasks.task import Task
 
 
@@ -16,7 +18,9 @@ def check_task(task: Task, faults: list[InputError], *, scored: bool = True) -> 
     functions = task_functions(task)
     for step in (step for pipeline in task.filters for step in pipeline.steps):
         with gathered(faults):
-            if not is_own(step.name, functions):
+            if is_own(step.name, functions):
+                WholePipeline([(step.name, step.arguments)], functions)
+            else:
                 build_filter(step.name, step.arguments, step.where)
     if scored:
         with gathered(faults):
@@ -30,6 +34,6 @@ def _refuse_unsafe(task: Task) -> None:
         raise TaskError(
             f"{task.name} is scored by running what a model has written (`unsafe_code`), which is not done outside a "
             "sandbox, and there is none here yet",
-            where=task.name,
+            where=task.config.file.where("unsafe_code") if isinstance(task, HarnessTask | PythonTask) else task.name,
             fix="Have its answers alone: predict_only: true",
         )
