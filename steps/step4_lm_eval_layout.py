@@ -184,7 +184,12 @@ class _Writer:
         if self.settings.predict_only:
             return {"bypass": True}
         rows = read_figures(self.run.context, self.run.model.name, task.name)
-        return {row.metric: row.higher_is_better for row in rows if row.slice is None}
+        own = {metric.name for metric in task.metrics}  # a function of the task's may give values of other names too
+        return {
+            row.metric: row.higher_is_better
+            for row in rows
+            if row.slice is None and (task.process_results is None or row.metric in own)
+        }
 
     def _configurations(self) -> dict[str, dict[str, Any]]:
         run, scored = self.run, not self.settings.predict_only

@@ -17,7 +17,7 @@ from steps.context import Context
 from tasks.harness_configuration import written_target
 from tasks.task import Task
 
-_AGGREGATED_FROM_TEXTS = frozenset({"bleu", "chrf", "ter"})  # of which the harness logs target and response
+_FROM_TEXTS = frozenset({"bleu", "chrf", "ter"})  # of whose rows the harness logs target and response
 _Row = TypeVar("_Row", bound=msgspec.Struct)
 
 
@@ -85,7 +85,8 @@ class Samples:
     def _samples(self, generated: _Generated, rows: Sequence[_Scored]) -> Iterator[Sample]:
         document = restore(msgspec.json.decode(generated.document))
         target = written_target(self.task, document, restore(msgspec.json.decode(generated.target)))
-        asked = [one for turn in _turns(generated.requests) for one in self._requests(turn, generated.prompt)]
+        turns = [turn for turn in _turns(generated.requests) if not self._left_out(turn[0], generated)]
+        asked = [one for turn in turns for one in self._requests(turn, generated.prompt)]
         rolling = generated.requests[0].type == "loglikelihood_rolling"
         for row in rows:
             response = restore(row.response)
@@ -95,10 +96,14 @@ class Samples:
                 target=target,
                 arguments=[arguments for arguments, _ in asked],
                 responses=[responses for _, responses in asked],
-                filtered=_filtered(response, generated.requests[0], rolling),
+                filtered=_filtered(response, generated.requests[0], rolling)[: len(asked)],
                 filter=row.filter,
                 values=self._values(row, target, response),
             )
+
+    def _left_out(self, request: RequestRecord, generated: _Generated) -> bool:
+        """Choices without their context, for acc_mutual_info: a run of predictions alone does not ask them there."""
+        return self.predicted and request.prompt == "" and generated.prompt != ""
 
     def _requests(self, repetitions: Sequence[RequestRecord], prompt: Prompt) -> Iterator[tuple[tuple[Any, ...], Any]]:
         """(arguments, responses) of each of the harness's requests that one of this project's stands for."""
@@ -115,10 +120,10 @@ class Samples:
     def _values(self, row: _Scored, target: Any, response: Any) -> dict[str, Any]:
         if self.predicted:
             return {"bypass": None} if self.task.output_type == "generate_until" else {}
-        return {
-            name: [target, response] if name in _AGGREGATED_FROM_TEXTS else restore(value)
-            for name, value in row.values.items()
-        }
+        values = {name: restore(value) for name, value in row.values.items()}
+        if self.task.process_results is not None:
+            return values  # as the task's function gave them
+        return {name: _logged(name, value, target, response) for name, value in values.items()}
 
     def _rows(self, step: str, kind: type[_Row]) -> Iterator[_Row]:
         path = self.context.folder.view(step, self.model, self.task.name)
@@ -126,6 +131,17 @@ class Samples:
         for number, lines in read_lines(path):
             for offset, line in enumerate(lines):
                 yield decode_line(decoder, line, str(path), number + offset, self.context.command(step))
+
+
+def _logged(name: str, value: Any, target: Any, response: Any) -> Any:
+    """A row's value as the harness logs it: where step 4 sums counts, what they were counted of."""
+    if name in _FROM_TEXTS:
+        return [target, response]
+    if name == "f1" and isinstance(value, list):  # [both, chosen, right] of the second choice
+        return [int(value[2]), int(value[1])]
+    if name == "mcc" and isinstance(value, list):  # agreement, then chosen and right of each choice
+        return [value[2::2].index(1.0), value[1::2].index(1.0)]
+    return value
 
 
 def _turns(requests: Sequence[RequestRecord]) -> list[list[RequestRecord]]:
