@@ -56,6 +56,8 @@ class ClassData:
             given = {key: value for key, value in settings.items() if value is not None}
             return self._answer(genuine, path, name, given)
 
+        if self._local.given:
+            datasets.disable_progress_bars()
         holders = [datasets, *(module for module in modules if vars(module).get("load_dataset") is genuine)]
         for holder in holders:
             vars(holder)["load_dataset"] = load_dataset

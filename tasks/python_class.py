@@ -6,6 +6,7 @@ Such classes are written against lm_eval and import it; here they are known by t
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -60,6 +61,8 @@ class PythonClass:
         `hashes` hash the files that it reads.
         """
         kind, data = self.load(), ClassData(self.local, hashes)
+        # What a task's file leaves to defaults would be remarked for each object in each process.
+        logging.getLogger(_HARNESS).setLevel(logging.ERROR)
         self.seeds.sow()
         with data.answering(_modules(kind)):
             made = self.called("its constructor", lambda: self._constructed(kind))

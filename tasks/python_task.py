@@ -35,6 +35,15 @@ class EntrySettings:
     generation: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class _Made:
+    """An object of the class with its data and its documents, as the class has them."""
+
+    task: Any
+    data: ClassData
+    documents: list[Any]
+
+
 class PythonTask:
     """See `tasks.task.Task`. The class is loaded, and its data are read, when `examples` or `inputs` is called."""
 
@@ -97,7 +106,7 @@ class PythonTask:
 
     def inputs(self) -> dict[str, str]:
         """The files that the class has read. Raises as `examples` does."""
-        return self._made[1].inputs()
+        return self._made.data.inputs()
 
     def examples(
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
@@ -106,10 +115,9 @@ class PythonTask:
 
         Raises TaskError where the class fails, DataError where its data are not there.
         """
-        made, _ = self._made
+        made, own = self._made.task, self._made.documents
         count = self._shots(made, settings)
         self._called("set_fewshot_seed", lambda: made.set_fewshot_seed(seed=settings.fewshot_seed))
-        own = self._called("eval_docs", lambda: list(made.eval_docs))
         for document, asked in selected(number_documents(map(as_data, own)), limit, samples):
             if asked or count:
                 example = self._example(made, own[document.index], document, count, settings)
@@ -117,8 +125,17 @@ class PythonTask:
                     yield example
 
     @cached_property
-    def _made(self) -> tuple[Any, ClassData]:
+    def _made(self) -> _Made:
+        """The object with all that it reads: `inputs` must not grow while prompts are rendered."""
         made, data = self._class.build(self._file_hashes)
+        self._check(made)
+        documents = self._called("eval_docs", lambda: list(made.eval_docs))
+        if self.num_fewshot:
+            self._called("fewshot_docs", lambda: next(iter(made.fewshot_docs()), None))
+        return _Made(made, data, documents)
+
+    def _check(self, made: Any) -> None:
+        """Raises TaskError where the class does by itself what its file should say."""
         if getattr(made, "MULTIMODAL", False):
             raise self._refused("asks about images or sound, which is not supported")
         if getattr(made, "UNSAFE_CODE", False) and not self.unsafe_code:
@@ -131,7 +148,6 @@ class PythonTask:
         if names and names != [pipeline.name for pipeline in self.filters]:
             fix = "Give the same filter_list in the task's file."
             raise self._refused(f"filters answers by itself, by {', '.join(names)}, which the file does not name", fix)
-        return made, data
 
     def _shots(self, made: Any, settings: PromptSettings) -> int:
         """How many examples are shown; the class is told, as the harness does."""
