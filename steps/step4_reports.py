@@ -7,8 +7,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from pipeline.config import Step4Settings
 from pipeline.console import show, warn
 from pipeline.os_locks import locked
@@ -28,6 +26,7 @@ from steps.manifest import Manifest
 from steps.step4_aggregation import write_figures
 from steps.step4_character_eval import FILES as CHARACTER_EVAL_FILES
 from steps.step4_character_eval import character_eval_section, write_character_eval
+from steps.step4_figures import read_figures
 from steps.step4_groups import group_rows, lacking_notes, leaf_tasks
 from steps.step4_llm_evaluation import FILES as LLM_EVALUATION_FILES
 from steps.step4_llm_evaluation import write_llm_evaluation
@@ -66,7 +65,7 @@ def _report(settings: Step4Settings, context: Context, manifest: Manifest, tasks
 
 def _model_figures(settings: Step4Settings, context: Context, model: str, tasks: TaskSet) -> _Figures:
     """The figures of one model's tasks, as written before, and of its groups, written here."""
-    figures = {task.name: _read(context, model, task.name) for task in tasks.tasks}
+    figures = {task.name: read_figures(context, model, task.name) for task in tasks.tasks}
     leaves = leaf_tasks(tasks.groups)
     for group in tasks.groups:
         figures[group.name] = list(group_rows(model, group, leaves[group.name], figures, settings.confidence))
@@ -113,8 +112,3 @@ def _write(context: Context, results: RunResults, summaries: Sequence[ModelSumma
         show(f"\n{sentence}")
     show(f"\nresults: {root / 'report.html'}, results.md, results.csv, all_results.json")
     return [root / name for name in contents]
-
-
-def _read(context: Context, model: str, task: str) -> list[AggregateRow]:
-    decoder = msgspec.json.Decoder(AggregateRow)
-    return [decoder.decode(line) for line in context.folder.view("step4", model, task).read_bytes().splitlines()]
