@@ -82,7 +82,8 @@ def _known(metric: MetricSpec, task: Task) -> Metric:
         return find_metric(metric.name, where=metric.where)
     except TaskError as error:
         if task.output_type == "generate_until":
-            error.fix += " A metric of Hugging Face's package `evaluate` is named with `hf_evaluate: true`."
+            hint = "A metric of Hugging Face's package `evaluate` is named with `hf_evaluate: true`."
+            error.fix = f"{error.fix.rstrip('.')}{'' if error.fix.endswith('?') else '.'} {hint}"
         raise
 
 

@@ -89,8 +89,13 @@ def _name(reference: FunctionReference) -> str:
 def _module_path(reference: FunctionReference) -> Path:
     """The file beside the task's, else that of an installed package's module."""
     module_name = reference.reference.rpartition(".")[0]
+    if not module_name:
+        raise TaskError(
+            f"`!function {reference.reference}` lacks a module; it is written <module>.<function>",
+            where=reference.where,
+        )
     beside = reference.folder / f"{module_name.replace('.', '/')}.py"
-    if beside.is_file() or not module_name:
+    if beside.is_file():
         return beside
     try:
         spec = importlib.util.find_spec(module_name)

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.errors import ConfigError, Problem
 from pipeline.requests import CandidateRule
 from tasks.expansion import expansion_problems, slice_group_problems
+from tasks.scoring_keys import filter_problems, metric_problems
 from tasks.task_file import FunctionReference, TaskFile
 
 OUTPUT_TYPES = ("generate_until", "multiple_choice", "loglikelihood", "loglikelihood_rolling", "next_token")
@@ -247,43 +248,11 @@ def _message_problems(config: TaskConfig) -> list[Problem]:
 
 
 def _list_problems(config: TaskConfig) -> list[Problem]:
-    file, problems = config.file, []
-    for number, entry in enumerate(config.metric_list):
-        where = file.where("metric_list", number)
-        if not isinstance(entry, dict) or not isinstance(entry.get("metric"), (str, FunctionReference)):
-            problems.append(Problem(where, "an entry of metric_list is a mapping with `metric: <name>`"))
-    for number, entry in enumerate(config.filter_list or []):
-        if not _is_pipeline(entry):
-            message = "an entry of filter_list is `{name: <name>, filter: [{function: <filter>, …}]}`"
-            problems.append(Problem(file.where("filter_list", number), message))
-        else:
-            problems += _custom_filter_problems(file, entry, number)
+    file = config.file
+    problems = [*metric_problems(file, config.metric_list), *filter_problems(file, config.filter_list or [])]
     problems += expansion_problems(file, config.expand)
     problems += slice_group_problems(file, config.slice_groups, config.slices)
     return problems
-
-
-def _custom_filter_problems(file: TaskFile, entry: Mapping[str, Any], number: int) -> list[Problem]:
-    """The filter `custom` is nothing but the function that it names."""
-    lacking = [
-        position
-        for position, step in enumerate(entry["filter"])
-        if step["function"] == "custom" and not isinstance(step.get("filter_fn"), FunctionReference)
-    ]
-    message = "the filter `custom` takes `filter_fn: !function <module>.<name>`"
-    return [Problem(file.where("filter_list", number, "filter", position), message) for position in lacking]
-
-
-def _is_pipeline(entry: Any) -> bool:
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("name"), str)
-        and isinstance(entry.get("filter"), list)
-        and all(
-            isinstance(step, dict) and isinstance(step.get("function"), (str, FunctionReference))
-            for step in entry["filter"]
-        )
-    )
 
 
 def _fewshot_problems(config: TaskConfig) -> list[Problem]:
