@@ -13,7 +13,7 @@ import msgspec
 import metrics  # noqa: F401  # registers them all
 from metrics.registry import FLAGS, Likelihood, Metric, MetricInput, Values, find_metric, labelled
 from pipeline.config import MetricSettings, Step3Settings
-from pipeline.errors import ConfigError, EvaluationError, MetricError, Problem
+from pipeline.errors import ConfigError, EvaluationError, MetricError, Problem, TaskError
 from pipeline.execution import Chunk, Spec
 from pipeline.memo import MemoReader
 from pipeline.rows import ErrorRecord, LazyDocument, ScoredRow, Status, encode_row, restore, to_plain
@@ -112,6 +112,11 @@ def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
 
 
 def _applies(metric: MetricSettings, task: Task) -> bool:
+    if task.scorer is not None:
+        if task.name in (metric.tasks or ()):
+            what = f"{metric.name} cannot value {task.name}: its class makes the requests and values their answers"
+            raise TaskError(what, where="step3.metrics", fix=f"Leave {task.name} out of this metric's `tasks`.")
+        return False
     if metric.tasks is not None:
         return task.name in metric.tasks
     kinds = find_metric(metric.name, metric.arguments, "step3.metrics").output_types

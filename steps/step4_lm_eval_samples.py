@@ -31,6 +31,7 @@ class _Generated(msgspec.Struct):
     prompt: Prompt
     target: msgspec.Raw
     requests: list[RequestRecord]
+    generation: dict[str, Any] | None = None
 
 
 class _Scored(msgspec.Struct):
@@ -86,8 +87,7 @@ class Samples:
         document = restore(msgspec.json.decode(generated.document))
         target = written_target(self.task, document, restore(msgspec.json.decode(generated.target)))
         turns = [turn for turn in _turns(generated.requests) if not self._left_out(turn[0], generated)]
-        asked = [one for turn in turns for one in self._requests(turn, generated.prompt)]
-        rolling = generated.requests[0].type == "loglikelihood_rolling"
+        asked = [one for turn in turns for one in self._requests(turn, generated)]
         for row in rows:
             response = restore(row.response)
             yield Sample(
@@ -96,7 +96,7 @@ class Samples:
                 target=target,
                 arguments=[arguments for arguments, _ in asked],
                 responses=[responses for _, responses in asked],
-                filtered=_filtered(response, generated.requests[0], rolling)[: len(asked)],
+                filtered=self._filtered(response, generated.requests[0])[: len(asked)],
                 filter=row.filter,
                 values=self._values(row, target, response),
             )
@@ -105,23 +105,41 @@ class Samples:
         """Choices without their context, for acc_mutual_info: a run of predictions alone does not ask them there."""
         return self.predicted and request.prompt == "" and generated.prompt != ""
 
-    def _requests(self, repetitions: Sequence[RequestRecord], prompt: Prompt) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    def _requests(
+        self, repetitions: Sequence[RequestRecord], generated: _Generated
+    ) -> Iterator[tuple[tuple[Any, ...], Any]]:
         """(arguments, responses) of each of the harness's requests that one of this project's stands for."""
         first = repetitions[0]
-        text = self.text(prompt if first.prompt is None else first.prompt)
+        text = self.text(generated.prompt if first.prompt is None else first.prompt)
         if first.type == "generate_until":
-            yield (text, dict(self.generation)), [record.text for record in repetitions]
+            yield (text, self._settings(first, generated)), [record.text for record in repetitions]
         elif first.type == "loglikelihood_rolling":
             yield (text,), [restore(logprob) for record in repetitions for logprob in record.logprobs or ()]
         else:
             for number, continuation in enumerate(first.continuations or ()):
                 yield (text, continuation), [_scores(record)[number] for record in repetitions]
 
+    def _filtered(self, response: Any, request: RequestRecord) -> list[Any]:
+        """A filtered response as the harness lists it: one entry a request, scores without their token counts."""
+        if self.task.scorer is not None:
+            return list(response)
+        if request.type == "generate_until" or not isinstance(response, list):
+            return [response]
+        scores = [one[:2] if isinstance(one, list) and len(one) == 3 else one for one in response]
+        return [one[0] for one in scores] if request.type == "loglikelihood_rolling" else scores
+
+    def _settings(self, request: RequestRecord, generated: _Generated) -> dict[str, Any]:
+        """What a request generates under: a class's own requests alone differ from what the files say."""
+        if self.task.scorer is None:
+            return dict(self.generation)
+        own = generated.generation if isinstance(request.generation, msgspec.UnsetType) else request.generation
+        return dict(own or {})
+
     def _values(self, row: _Scored, target: Any, response: Any) -> dict[str, Any]:
         if self.predicted:
             return {"bypass": None} if self.task.output_type == "generate_until" else {}
         values = {name: restore(value) for name, value in row.values.items()}
-        if self.task.process_results is not None:
+        if self.task.process_results is not None or self.task.scorer is not None:
             return values  # as the task's function gave them
         return {name: _logged(name, value, target, response) for name, value in values.items()}
 
@@ -157,11 +175,3 @@ def _turns(requests: Sequence[RequestRecord]) -> list[list[RequestRecord]]:
 def _scores(record: RequestRecord) -> list[tuple[Any, bool]]:
     logprobs = [restore(logprob) for logprob in record.logprobs or ()]
     return list(zip(logprobs, record.greedy or (), strict=True))
-
-
-def _filtered(response: Any, request: RequestRecord, rolling: bool) -> list[Any]:
-    """A filtered response as the harness lists it: one entry a request, log-likelihoods without their token counts."""
-    if request.type == "generate_until" or not isinstance(response, list):
-        return [response]
-    scores = [one[:2] if isinstance(one, list) and len(one) == 3 else one for one in response]
-    return [one[0] for one in scores] if rolling else scores

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.fingerprint import FileHashes
 from tasks.document_fields import TargetField
 from tasks.harness_task import HarnessTask
+from tasks.python_task import PythonTask
 from tasks.task import Task
 from tasks.task_code import task_code
 from tasks.task_config import TaskConfig
@@ -65,7 +66,9 @@ def alias(task: Task) -> str | None:
 
 
 def version(task: Task) -> Any:
-    """The version that the task's metadata give, as they give it."""
+    """The version that the task's metadata give, as they give it, or its class."""
+    if isinstance(task, PythonTask):
+        return _own_metadata(task.config).get("version", task.class_version())
     return _own_metadata(task.config).get("version", _NO_VERSION) if isinstance(task, HarnessTask) else _NO_VERSION
 
 

@@ -108,6 +108,10 @@ class PythonTask:
         """The files that the class has read. Raises as `examples` does."""
         return self._made.data.inputs()
 
+    def class_version(self) -> Any:
+        """What the class says of its version."""
+        return getattr(self._class.load(), "VERSION", None)
+
     def examples(
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
     ) -> Iterator[Example]:
