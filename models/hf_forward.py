@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from models.kv_cache import can_compact, growing_cache
+from models.packed_forward import PackedForward, Trial
 
 if TYPE_CHECKING:
     import torch
@@ -65,19 +66,27 @@ class Forward(Protocol):
         """The same model; `prepare` runs before each pass: it turns the pass's adapter on."""
         ...
 
+    def packed(self) -> PackedForward | None:
+        """Passes over rows that begin alike, where the architecture has such."""
+        ...
+
 
 class CausalForward:
     """Calls `model`, giving it those arguments alone that its architecture knows."""
 
-    def __init__(self, model: Any, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(self, model: Any, prepare: Callable[[], None] | None = None, trial: Trial | None = None) -> None:
         self.model = model
         self._prepare = prepare
+        self._trial = trial or Trial()
         known = inspect.signature(model.forward).parameters
         self._takes_positions = "position_ids" in known
         self._takes_keep = "logits_to_keep" in known
 
     def preparing(self, prepare: Callable[[], None]) -> CausalForward:
-        return CausalForward(self.model, prepare)
+        return CausalForward(self.model, prepare, self._trial)
+
+    def packed(self) -> PackedForward:
+        return PackedForward(self, self._trial)
 
     @property
     def device(self) -> torch.device:
@@ -97,8 +106,6 @@ class CausalForward:
 
         `mask` [rows, start + positions] covers what is in `cache` too; `start` is the number of tokens in it.
         """
-        if self._prepare is not None:
-            self._prepare()
         arguments: dict[str, Any] = {"use_cache": cache is not None}
         if cache is not None:
             arguments["past_key_values"] = cache
@@ -106,6 +113,12 @@ class CausalForward:
             arguments["attention_mask"] = mask
             if self._takes_positions:
                 arguments["position_ids"] = (mask.cumsum(dim=-1) - 1).clamp(min=0)[:, start:]
+        return self.run(ids, keep, **arguments)
+
+    def run(self, ids: torch.Tensor, keep: int, **arguments: Any) -> torch.Tensor:
+        """Logits [rows, keep, vocabulary] of the last `keep` positions; `arguments` are those of the model's own."""
+        if self._prepare is not None:
+            self._prepare()
         if self._takes_keep:
             arguments["logits_to_keep"] = keep
         logits: torch.Tensor = self.model(input_ids=ids, **arguments).logits

@@ -1,32 +1,26 @@
-"""Log-probabilities of given tokens after given tokens, in batches; identical inputs share one forward pass.
+"""Log-probabilities of given tokens after given tokens, in batches; what inputs have in common is computed once.
 
 A question is a request reduced to ids; what requests mean in ids is `score_requests.py`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from itertools import islice
+from typing import Any
 
 from models.batching import TokenBudget, in_batches
 from models.hf_forward import Forward, Input
 from models.hf_generate import non_finite
+from models.packed_forward import PackedForward
+from models.packed_rows import packed_rows
+from models.prefix_tree import PACK, Group, Pack, plan
+from models.token_scores import Run, TokenScore, run_scores
 from pipeline.requests import CallFailure, ScoreResult
 
-if TYPE_CHECKING:
-    import torch
-
-_POSITIONS_AT_ONCE = 512  # of full-vocabulary float32 work, so that a long text does not take a multiple of its logits
-
-
-@dataclass(frozen=True)
-class TokenScore:
-    """The log-probability of one run of tokens, and whether each was the most probable."""
-
-    logprob: float
-    greedy: bool
+_Scores = list[TokenScore | None]  # of all that is asked about one row
 
 
 @dataclass(frozen=True)
@@ -57,6 +51,15 @@ class _Row:
     input: Input
     asked: list[tuple[int, int, tuple[int, ...]]] = field(default_factory=list)
 
+    @property
+    def length(self) -> int:
+        """Tokens at the end of the row whose logits are needed."""
+        return max(len(targets) for _, _, targets in self.asked)
+
+    def runs(self, spots: Sequence[int]) -> list[Run]:
+        """What is asked, at the last of `spots`: the positions of the row's last `length` tokens."""
+        return [Run(spots[len(spots) - len(targets) :], targets) for _, _, targets in self.asked]
+
 
 class _Collector:
     """Puts the parts of each question together; a question fails once, with its first part that fails."""
@@ -81,7 +84,10 @@ class _Collector:
 
 
 def score(forward: Forward, questions: Sequence[Question], budget: TokenBudget) -> Iterator[ScoreResult | CallFailure]:
-    """The questions' results, each as soon as its last part is scored."""
+    """The questions' results, each as soon as its last part is scored.
+
+    Where the budget allows one row at a time alone, each is computed by itself; else rows that begin alike share work.
+    """
     rows: dict[Input, _Row] = {}
     collector = _Collector(questions)
     for number, question in enumerate(questions):
@@ -93,16 +99,13 @@ def score(forward: Forward, questions: Sequence[Question], budget: TokenBudget) 
                 rows.setdefault(one, _Row(one)).asked.append((number, place, part.targets))
             elif (result := collector.take(number, place, TokenScore(0.0, True))) is not None:
                 yield result
-    for batch in in_batches(
-        rows.values(), lambda row: row.input.width, lambda waiting: _score_rows(forward, waiting), budget
-    ):
-        for row, scores in batch:
-            for at, (number, place, _) in enumerate(row.asked):
-                key = questions[number].key
-                found = out_of_memory(key, row.input.width) if scores is None else scores[at] or non_finite(key)
-                result = collector.take(number, place, found)
-                if result is not None:
-                    yield result
+    for row, scores in _row_scores(forward, list(rows.values()), budget):
+        for at, (number, place, _) in enumerate(row.asked):
+            key = questions[number].key
+            found = out_of_memory(key, row.input.width) if scores is None else scores[at] or non_finite(key)
+            result = collector.take(number, place, found)
+            if result is not None:
+                yield result
 
 
 def out_of_memory(key: str, tokens: int) -> CallFailure:
@@ -110,79 +113,88 @@ def out_of_memory(key: str, tokens: int) -> CallFailure:
     return CallFailure(key=key, type="OutOfMemory", message=f"memory ran out on this request of {tokens} tokens alone")
 
 
-def _score_rows(forward: Forward, rows: list[_Row]) -> list[list[TokenScore | None]]:
+def _row_scores(forward: Forward, rows: list[_Row], budget: TokenBudget) -> Iterator[tuple[_Row, _Scores | None]]:
+    """Each row with the scores of what is asked about it; no scores where memory ran out on it alone."""
+    packed = forward.packed() if budget.max_rows > 1 else None
+    left = rows if packed is None else (yield from _packed_scores(packed, rows, budget))
+    for batch in in_batches(left, lambda row: row.input.width, partial(_score_rows, forward), budget):
+        yield from batch
+
+
+def _packed_scores(
+    packed: PackedForward, rows: list[_Row], budget: TokenBudget
+) -> Generator[tuple[_Row, _Scores], None, list[_Row]]:
+    """The scores of rows that share work, longest packs first; returns the rows that are left to compute alone.
+
+    What is not finite in one row of a pack spreads over it, and memory may run out: such packs are left too, so that
+    rows fail by themselves.
+    """
+    short = [row for row in rows if row.input.width <= packed.longest]
+    size = min(PACK, budget.tokens // 2)
+    sharing = plan([row.input.ids for row in short], [row.input.width - row.length for row in short], size)
+    if not sharing.groups or not packed.works():
+        return rows
+    left = [row for row in rows if row.input.width > packed.longest] + [short[place] for place in sharing.plain]
+    for group in sharing.groups:
+        scorer = _GroupScorer(packed, short, group)
+        for batch in in_batches(group.packs, scorer.width, scorer, budget):
+            for pack, scores in batch:
+                members = [short[place] for place in pack.rows]
+                if scores is None or any(one is None for some in scores for one in some):
+                    left += members
+                else:
+                    yield from zip(members, scores, strict=True)
+    return left
+
+
+class _GroupScorer:
+    """Scores packs of one group; their prefix is computed with the first, and its keys and values go with this."""
+
+    def __init__(self, packed: PackedForward, rows: Sequence[_Row], group: Group) -> None:
+        self._packed = packed
+        self._rows = rows
+        self._prefix = rows[group.packs[0].rows[0]].input.ids[: group.prefix]
+        self._cache: Any = None
+
+    def width(self, pack: Pack) -> int:
+        """Tokens that the pack takes in a pass: its prefix's keys and values are repeated beside it."""
+        return len(self._prefix) + pack.tokens
+
+    def __call__(self, packs: list[Pack]) -> list[list[_Scores]]:
+        """For each pack the scores of its rows."""
+        import torch
+
+        members = [[self._rows[place] for place in pack.rows] for pack in packs]
+        trees = [
+            packed_rows([row.input.ids for row in some], pack.shared, [row.length for row in some], len(self._prefix))
+            for pack, some in zip(packs, members, strict=True)
+        ]
+        positions: list[tuple[int, int]] = []
+        runs: list[Run] = []
+        with torch.inference_mode():
+            if self._cache is None:
+                self._cache = self._packed.prefix(self._prefix)
+            logits, starts = self._packed.logits(trees, self._cache)
+            for number, (some, tree, start) in enumerate(zip(members, trees, starts, strict=True)):
+                first = len(positions)
+                positions += [(number, start + at) for at in range(tree.scored)]
+                for row, spots in zip(some, tree.spots, strict=True):
+                    runs += row.runs([first + spot for spot in spots])
+            scores = iter(run_scores(logits, positions, runs))
+        return [[list(islice(scores, len(row.asked))) for row in some] for some in members]
+
+
+def _score_rows(forward: Forward, rows: list[_Row]) -> list[_Scores]:
     """For each row the score of each thing asked about it, None where logits are not finite."""
     import torch
 
+    positions: list[tuple[int, int]] = []
+    runs: list[Run] = []
     with torch.inference_mode():
-        lengths = [max(len(targets) for _, _, targets in row.asked) for row in rows]
-        logits, starts = forward.logits([row.input for row in rows], lengths)
-        # Every scored position once, row after row.
-        flat_rows = torch.tensor([place for place, length in enumerate(lengths) for _ in range(length)])
-        flat_places = torch.tensor(
-            [start + at for start, length in zip(starts, lengths, strict=True) for at in range(length)]
-        )
-        wanted = _wanted(rows, lengths)
-        logprobs, best = _token_logprobs(logits, flat_rows.to(logits.device), flat_places.to(logits.device), wanted)
-    return _sums(rows, lengths, logprobs, best)
-
-
-def _wanted(rows: Sequence[_Row], lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """(flat position, token) of every token asked about, in the order of rows, askers and tokens."""
-    wanted: list[tuple[int, int]] = []
-    start = 0
-    for row, length in zip(rows, lengths, strict=True):
-        for _, _, targets in row.asked:
-            first = start + length - len(targets)
-            wanted += [(first + at, token) for at, token in enumerate(targets)]
-        start += length
-    return wanted
-
-
-def _token_logprobs(
-    logits: torch.Tensor, rows: torch.Tensor, places: torch.Tensor, wanted: Sequence[tuple[int, int]]
-) -> tuple[list[float], list[int]]:
-    """The log-probability of each wanted token, and the most probable token of each flat position.
-
-    Log-softmax in float32 over the whole vocabulary; the sums over tokens are the caller's, in float64. A position
-    whose logits are not finite gives NaN.
-    """
-    import torch
-
-    order = sorted(range(len(wanted)), key=lambda index: wanted[index][0])
-    logprobs = [0.0] * len(wanted)
-    best: list[int] = []
-    at = 0
-    for start in range(0, len(rows), _POSITIONS_AT_ONCE):
-        end = min(start + _POSITIONS_AT_ONCE, len(rows))
-        chunk = logits[rows[start:end], places[start:end]].float()
-        best += chunk.argmax(dim=-1).tolist()
-        chunk = torch.log_softmax(chunk, dim=-1)
-        here = []
-        while at < len(order) and wanted[order[at]][0] < end:
-            here.append(order[at])
-            at += 1
-        positions = torch.tensor([wanted[index][0] - start for index in here], device=chunk.device)
-        tokens = torch.tensor([wanted[index][1] for index in here], device=chunk.device)
-        for index, value in zip(here, chunk[positions, tokens].tolist(), strict=True):
-            logprobs[index] = value
-    return logprobs, best
-
-
-def _sums(
-    rows: Sequence[_Row], lengths: Sequence[int], logprobs: Sequence[float], best: Sequence[int]
-) -> list[list[TokenScore | None]]:
-    """Tokens' log-probabilities summed in float64 (Python's own floats) for everything asked about each row."""
-    found: list[list[TokenScore | None]] = []
-    token, start = 0, 0
-    for row, length in zip(rows, lengths, strict=True):
-        found.append([])
-        for _, _, targets in row.asked:
-            values = logprobs[token : token + len(targets)]
-            token += len(targets)
-            most_probable = best[start + length - len(targets) : start + length]
-            total = math.fsum(values) if not any(map(math.isnan, values)) else math.nan
-            good = not math.isnan(total)
-            found[-1].append(TokenScore(total, list(targets) == most_probable) if good else None)
-        start += length
-    return found
+        logits, starts = forward.logits([row.input for row in rows], [row.length for row in rows])
+        for number, (row, start) in enumerate(zip(rows, starts, strict=True)):
+            first = len(positions)
+            positions += [(number, start + at) for at in range(row.length)]
+            runs += row.runs(range(first, first + row.length))
+        scores = iter(run_scores(logits, positions, runs))
+    return [list(islice(scores, len(row.asked))) for row in rows]

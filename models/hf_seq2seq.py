@@ -25,6 +25,9 @@ class Seq2seqForward:
     def preparing(self, prepare: Callable[[], None]) -> Seq2seqForward:
         return Seq2seqForward(self.model, prepare)
 
+    def packed(self) -> None:
+        """None: its decoder's rows are short, and equal prompts of a batch share their encoding already."""
+
     @property
     def device(self) -> torch.device:
         device: torch.device = self.model.device

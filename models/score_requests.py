@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from models.hf_score import Part, Question, TokenScore
+from models.hf_score import Part, Question
 from models.layouts import Layout, Pair
+from models.token_scores import TokenScore
 from models.tokens import PromptEncoder, Text
 from pipeline.requests import CallFailure, CandidateRule, NextTokenRequest, RollingRequest, ScoreRequest, ScoreResult
 

@@ -130,16 +130,15 @@ def limit_memory(engine: HfEngine, monkeypatch: Any, tokens: int) -> list[int]:
 
     passed: list[int] = []
     forward = engine._forwards[None]
-    pad = forward.pad
+    run = forward.run
 
-    def limited(rows: list[Any]) -> Any:
-        ids, mask = pad(rows)
+    def limited(ids: Any, keep: int, **arguments: Any) -> Any:
         if ids.numel() > tokens:
             torch.empty(2**60, dtype=torch.uint8)
         passed.append(ids.numel())
-        return ids, mask
+        return run(ids, keep, **arguments)
 
-    monkeypatch.setattr(forward, "pad", limited)
+    monkeypatch.setattr(forward, "run", limited)
     return passed
 
 
