@@ -74,7 +74,7 @@ def run_pipelines(settings: Step2Settings) -> dict[str, list[tuple[str, dict[str
 
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
     """From a spec, the function from lines of step 1 to lines of step 2."""
-    functions = unpacked(spec["functions"])
+    functions = unpacked(spec.get("functions", {}))
     whole: dict[str, Whole] = {
         name: WholePipeline([(function, arguments) for function, arguments in steps], functions)
         for name, steps in spec["filters"].items()
