@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from main import main
 from tests.parity.harness.data_sets import folder_name
 from tests.parity.harness.suites import MAX_TOKENS, OWN_TASKS, Suite
 from tests.project import Project
-
-Rows = list[dict[str, Any]]
 
 
 def run(folder: Path, model: Path, data: Path, suite: Suite, data_sets: Mapping[str, str]) -> Project:
@@ -35,7 +35,8 @@ def run(folder: Path, model: Path, data: Path, suite: Suite, data_sets: Mapping[
     }
     folder.mkdir(parents=True)
     project = Project(folder, settings)
-    project.run("all", str(project.write_settings()))
+    with contextlib.chdir(folder):  # in this process, which has torch and transformers loaded already
+        assert main(["all", str(project.write_settings()), "--quiet"]) == 0
     return project
 
 

@@ -11,19 +11,16 @@ import pytest
 
 from models.chat import render_chat
 from tests.parity.harness import pipeline_run, reference
-from tests.parity.harness.comparison import compare_group, compare_task, views
+from tests.parity.harness.comparison import Comparison, compare_group, compare_task, views
 from tests.parity.harness.data_sets import write_data_set
 from tests.parity.harness.model import make_model
 from tests.parity.harness.real_data import DATA
-from tests.parity.harness.suites import SUITES, Suite
-from tests.project import Project
+from tests.parity.harness.suites import SUITES
 
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 pytest.importorskip("lm_eval", reason="the reference is lm_eval")
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not here")
-
-Outcome = tuple[dict[str, Any], Project]
 
 
 @pytest.fixture(scope="module")
@@ -50,28 +47,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def outcome(model: Path, harness_model: Any, runs: Path) -> Callable[[str], Outcome]:
-    """Both sides' results of a suite, computed when first asked for; a run that failed is not tried again."""
-    known: dict[str, Outcome | None] = {}
-
-    def of_suite(name: str) -> Outcome:
-        if name not in known:
-            known[name] = None
-            known[name] = both_sides(SUITES[name], harness_model, model, runs / name, runs / "data")
-        found = known[name]
-        if found is None:
-            pytest.fail("the suite's run failed, as its first test says", pytrace=False)
-        return found
-
-    return of_suite
-
-
-def both_sides(suite: Suite, harness_model: Any, model: Path, folder: Path, data: Path) -> Outcome:
-    theirs = reference.evaluate(harness_model, suite, lambda *what: write_data_set(data, *what))
-    return theirs, pipeline_run.run(folder, model, data, suite, reference.data_sets_of(theirs))
-
-
-@pytest.fixture(scope="module")
 def render(model: Path) -> Callable[[Any], str]:
     from transformers import AutoTokenizer
 
@@ -79,14 +54,24 @@ def render(model: Path) -> Callable[[Any], str]:
     return lambda prompt: prompt if isinstance(prompt, str) else render_chat(tokenizer, prompt)
 
 
-@pytest.mark.parametrize(("suite", "task"), [(name, task) for name, suite in SUITES.items() for task in suite.tasks])
-def test_task(suite: str, task: str, outcome: Callable[[str], Outcome], render: Callable[[Any], str]) -> None:
-    theirs, project = outcome(suite)
-    found = views(project, task)
-    if task in theirs.get("groups", {}):
-        comparison = compare_group(theirs, task, found)
-    else:
-        chosen = (SUITES[suite].samples or {}).get(task)
-        comparison = compare_task(theirs, task, found, render, chosen)
+@pytest.mark.parametrize("name", SUITES)
+def test_suite(
+    name: str, model: Path, harness_model: Any, runs: Path, render: Callable[[Any], str], subtests: pytest.Subtests
+) -> None:
+    suite, data = SUITES[name], runs / "data"
+    theirs = reference.evaluate(harness_model, suite, lambda *what: write_data_set(data, *what))
+    project = pipeline_run.run(runs / name, model, data, suite, reference.data_sets_of(theirs))
+    found = views(project)
+    tasks, groups = theirs["samples"], theirs.get("groups", {})
+    assert set(suite.tasks) <= {*tasks, *groups} == set(found)
+    for task in tasks:
+        with subtests.test(task):
+            _agree(compare_task(theirs, task, found[task], render, (suite.samples or {}).get(task)))
+    for group in groups:
+        with subtests.test(group):
+            _agree(compare_group(theirs, group, found[group]))
+
+
+def _agree(comparison: Comparison) -> None:
     assert comparison.compared
     assert not comparison.faults, "\n".join(comparison.faults)
