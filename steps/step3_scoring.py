@@ -23,7 +23,7 @@ from steps.line_step import LinesDone, LineStep
 from steps.step3_class import ClassValues, class_scoring
 from steps.step3_models import Answers, ModelCalls, Questions, model_scope, own_arguments
 from steps.step3_own_metrics import SCORED_BY_LIKELIHOOD, own_metrics
-from steps.step3_task_code import TaskCodeValues, scoring_code
+from steps.step3_task_code import TaskCodeValues, code_packages, scoring_code
 from steps.units import Unit
 from steps.value_kinds import valued_by_code
 from tasks.task import MetricSpec, Task
@@ -56,6 +56,7 @@ def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
         chosen = task_metrics(task, settings)
         own_code = {} if settings.predict_only else scoring_code(task) | class_scoring(task)
         packages = {package for metric in chosen for package in find_metric(metric.name).packages}
+        packages |= code_packages(task) if own_code else set()
         return {
             "task": task.name,
             "filters": [pipeline.name for pipeline in task.filters],

@@ -19,6 +19,7 @@ from pipeline.execution import Spec
 from pipeline.rows import ScoredRow, to_plain
 from steps.task_functions import task_functions, unpacked
 from steps.value_kinds import DEFAULT_AGGREGATION, value_kind, valued_by_code
+from tasks.definition import EVALUATE
 from tasks.task import MetricSpec, Task
 
 
@@ -39,6 +40,11 @@ def scoring_code(task: Task) -> dict[str, Any]:
             "code": {key: code.content for key, code in task.code.items()},
         }
     }
+
+
+def code_packages(task: Task) -> set[str]:
+    """The packages that the values follow from, besides the task's own code."""
+    return {"evaluate"} if any(key.startswith(EVALUATE) for key in task.code) else set()
 
 
 class TaskCodeValues:
@@ -108,7 +114,9 @@ class TaskCodeValues:
         if not isinstance(item.target, (list, tuple)):
             return self._named(name, _called(function, golds[0] if golds else item.target, item.response, arguments))
         scores = [_called(function, gold, item.response, arguments) for gold in golds]
-        plain = [score.get(name) if isinstance(score, Mapping) else score for score in scores]
+        if any(isinstance(score, Mapping) and name not in score for score in scores):
+            raise MetricError(f"of several right answers the metric must give a value called {name}, and gives others")
+        plain = [score[name] if isinstance(score, Mapping) else score for score in scores]
         return self._named(name, float(any(plain)))
 
     def _named(self, name: str, value: Any) -> dict[str, Any]:
