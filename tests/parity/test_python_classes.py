@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -117,7 +118,8 @@ def pipeline(folder: Path, model: Path, tasks: list[str], step1: Mapping[str, An
         write_lines(below / "validation.jsonl", records)
         write_lines(below / "test.jsonl", records)
         write_lines(below / "train.jsonl", records[6:])
-    project = Project(folder, {"output_dir": "output/run", "processes": 1, "step4": {"task_code_resamples": 20}})
+    step4 = {"task_code_resamples": 20, "lm_eval_layout": "layout", "lm_eval_samples": True}
+    project = Project(folder, {"output_dir": "output/run", "processes": 1, "step4": step4})
     entries = [
         {"name": f"lm_eval:{name}" if name in BUNDLED else name, "data_dir": f"data/{DATA_OF[name]}"} for name in tasks
     ]
@@ -167,7 +169,22 @@ def test_a_class_gives_what_it_gives_in_lm_eval(name: str, model: Path, harness_
             values = {metric: near(sample[metric]) for metric in sample["metrics"]}
             assert {metric: as_lists(restore(value)) for metric, value in scored["values"].items()} == values
         if 4 in rows:
+            compare_layout(tmp_path, task, theirs)
             compare_figures({(row["metric"], row["filter"]): row for row in rows[4]}, theirs["results"][task])
+
+
+def compare_layout(folder: Path, task: str, theirs: Mapping[str, Any]) -> None:
+    """The results written in lm_eval's own layout, as far as they tell of the class."""
+    (results,) = (folder / "layout").glob("*/results_*.json")
+    found = json.loads(results.read_text(encoding="utf-8"))
+    assert found["versions"][task] == theirs["versions"][task]
+    assert found["higher_is_better"][task].items() <= theirs["higher_is_better"][task].items()
+    (samples,) = (folder / "layout").glob(f"*/samples_{task}_*.jsonl")
+    read = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
+    for one, other in zip(read, theirs["samples"][task], strict=True):
+        assert [len(given) for given in one["arguments"].values()] == [len(given) for given in other["arguments"]]
+        assert len(one["filtered_resps"]) == len(other["filtered_resps"])  # numbers are texts in that file
+        assert one["metrics"] == other["metrics"]
 
 
 NAMES = {1: "step1_generation.jsonl", 3: "step3_evaluation.jsonl", 4: "step4_eval_scores.jsonl"}
