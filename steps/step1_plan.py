@@ -30,10 +30,12 @@ from steps.calls import Call, Sampling, example_calls, generation_dict
 from steps.manifest import Manifest, ModelRecord, make_manifest
 from steps.units import Unit
 from tasks.loader import load_tasks
+from tasks.places import place
 from tasks.split_documents import Seeds
 from tasks.task import Example, PromptSettings, RequestSpec, Task, TaskSet
 
 VERSION = 1
+_OF_TASK = "generation_kwargs"  # the task's own settings, by their key
 Where = Callable[..., str]  # the place in the run's file of the setting at a path, such as ("tasks", 0)
 
 
@@ -208,11 +210,15 @@ class Step1Plan:
         sources.append(("generation", self.settings.generation))
         if own is not None:
             sources.append((f"a request of {task.name}", own))
-        sources.append((f"generation_kwargs of {task.name}", task.generation_kwargs))
+        sources.append((_OF_TASK, task.generation_kwargs))
         sources.append(("generation_override", self.settings.generation_override))
-        return effective_generation(
-            sources, lambda source, name: self.where(source, name) if source in Step1Settings.model_fields else source
-        )
+
+        def where(source: str, name: str) -> str:
+            if source == _OF_TASK:
+                return place(task, source, name)
+            return self.where(source, name) if source in Step1Settings.model_fields else source
+
+        return effective_generation(sources, where)
 
     def examples(self, task: Task) -> list[Example]:
         """The task's documents with their requests; kept for the next model, which is asked the same."""

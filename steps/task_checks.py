@@ -8,8 +8,7 @@ from steps.step2_whole_task import WholePipeline, is_own
 from steps.step3_own_metrics import check_metrics
 from steps.step3_task_code import check_code
 from steps.task_functions import task_functions
-from tasks.harness_task import HarnessTask
-from tasks.python_task import PythonTask
+from tasks.places import place
 from tasks.task import Task
 
 
@@ -34,6 +33,6 @@ def _refuse_unsafe(task: Task) -> None:
         raise TaskError(
             f"{task.name} is scored by running what a model has written (`unsafe_code`), which is not done outside a "
             "sandbox, and there is none here yet",
-            where=task.config.file.where("unsafe_code") if isinstance(task, HarnessTask | PythonTask) else task.name,
+            where=place(task, "unsafe_code"),
             fix="Have its answers alone: predict_only: true",
         )

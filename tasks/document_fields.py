@@ -6,15 +6,17 @@ The rules of type are the harness's: a rendered digit is an index where there ar
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.console import warn_once
 from pipeline.errors import TaskError
 from pipeline.requests import Message
 from tasks.task_code import load_function
 from tasks.task_config import FieldValue
 from tasks.task_file import FunctionReference
-from tasks.templates import Template
+from tasks.templates import Template, missing_column
 
 Data = Mapping[str, Any]
 Target = str | int | float | list[Any]
@@ -29,6 +31,7 @@ class DocumentField:
         self._fixed = value if isinstance(value, (int, list, dict)) else None
         self._template = Template(value, where) if isinstance(value, str) else None
         self._function: Callable[[Data], Any] | None = None
+        self._held_against_columns = False
         if isinstance(value, FunctionReference):
             self._function = load_function(value, trusted)
 
@@ -38,7 +41,17 @@ class DocumentField:
             return (self._fixed if self._function is None else self._call(data, label)), False
         if self._template.text in data:
             return data[self._template.text], False
+        self._hold_against_columns(self._template.text, data)
         return self._template.render(data, label), True
+
+    def _hold_against_columns(self, text: str, data: Data) -> None:
+        """A word that names no column is text, as in lm_eval; one that nearly names a column is likelier a fault."""
+        if self._held_against_columns:
+            return
+        self._held_against_columns = True
+        near = difflib.get_close_matches(text, map(str, data), 1, 0.8) if text.isidentifier() else []
+        if near:
+            warn_once(f"{self.where}: {text!r} is no column, and stands for itself; did you mean the column {near[0]}?")
 
     def _call(self, data: Data, label: str) -> Any:
         assert self._function is not None
@@ -123,6 +136,8 @@ class ChoicesField(DocumentField):
             try:
                 value = ast.literal_eval(value)
             except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+                if self._template is not None and self._template.text.isidentifier():
+                    raise missing_column(value, data, label, self.where) from error
                 what = f"doc_to_choice must render a list, [...], and renders {_shown(value)}"
                 raise self.fault(what, label) from error
         if isinstance(value, dict):

@@ -24,6 +24,7 @@ from tasks.split_documents import Seeds, SplitDocuments
 from tasks.task import ClassScorer, Example, FilterPipeline, MetricSpec, PromptSettings, RequestSpec, TaskCode
 from tasks.task_config import TaskConfig, unsupported
 from tasks.task_fields import TaskFields
+from tasks.templates import missing_column
 
 Data = Mapping[str, Any]
 
@@ -72,6 +73,7 @@ class HarnessTask:
         self._fields = TaskFields(config, {}, trusted)
         self._shot_fields = TaskFields(config, config.fewshot_config, trusted)
         self._shots: dict[int, tuple[Data, list[Turn]]] = {}  # by identity: the pool keeps its documents
+        self._lacking: set[str] = set()  # slices that some document has no column for, which is said once
         self._strange = False  # whether a target was none of its choices, which is said once
         self._unconditional = any(metric.name == "acc_mutual_info" for metric in self.metrics)
         self._messages = (
@@ -119,8 +121,20 @@ class HarnessTask:
             shots = sampler.shots(document.data) if sampler else ()
             if asked:
                 label = f"document {document.index}"
+                self._check_columns(document.data, label)
                 turns = self._opening(document.data, shots, settings, label)
                 yield Example(document, *self._requests(document.data, turns, settings, label))
+
+    def _check_columns(self, data: Data, label: str) -> None:
+        """Of columns that no template names: a row needs its cluster to be scored, and may do without a slice."""
+        added = (*self.expand.into, self.expand.name) if self.expand else ()
+        file = self.config.file
+        if self.cluster is not None and self.cluster not in data and self.cluster not in added:
+            raise missing_column(self.cluster, data, label, file.where("cluster"))
+        for number, name in enumerate(self.slices):
+            if name not in data and name not in added and name not in self._lacking:
+                self._lacking.add(name)
+                warn_once(f"{file.where('slices', number)}: {label} has no column {name!r}, and counts as {name}=None")
 
     def _opening(self, data: Data, shots: Sequence[Data], settings: PromptSettings, label: str) -> list[Turn]:
         """All turns before the question."""

@@ -50,6 +50,19 @@ class TaskFile:
             return origin.document.where((*origin.path, *path[1:]))
         return f"{shown(self.path)}:1"
 
+    def holds(self, key: str, *path: str | int) -> bool:
+        """Whether something stands within a key's value as files have it, before a run's own settings over it."""
+        if key not in self.origins:
+            return False
+        origin = self.origins[key]
+        value: Any = origin.document.value
+        for part in (*origin.path, *path):
+            try:
+                value = value[part]
+            except (LookupError, TypeError):
+                return False
+        return True
+
     def folder(self, key: str) -> Path:
         """The folder of the file in which a key stands, which relative paths of its value start from."""
         return Path(self.origins[key].document.source).resolve().parent if key in self.origins else self.path.parent

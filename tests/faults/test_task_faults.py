@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from pipeline.config import TaskSettings
-from pipeline.errors import EvaluationError
+from pipeline.errors import EvaluationError, InputError, raise_all
 from pipeline.fingerprint import FileHashes
+from steps.task_checks import check_task
 from tasks.loader import load_tasks
 from tasks.task import PromptSettings
 
@@ -25,13 +26,16 @@ test_split: test
 """
 PLAIN = 'doc_to_text: "{{q}}"\ndoc_to_target: a\n'
 CHOICE = f"output_type: multiple_choice\n{PLAIN}"
+METRIC = f"{HEAD}{PLAIN}metric_list:\n  - metric: exact_match\n  - "  # the second stands on line 8
+FILTER = f"{HEAD}{PLAIN}filter_list:\n  - name: x\n    filter:\n      - function: take_first\n      - "  # on line 10
+CHOICES = f"{HEAD}{CHOICE}doc_to_choice: [x, y]\nmetric_list:\n  - metric: "  # on line 9
 
 
 def run(
-    tmp_path: Path, text: str, data: str | bytes = '{"q": "x", "a": "y"}\n', name: str = "d.jsonl", **entry: Any
+    tmp_path: Path, text: str, data: str | bytes = '{"q": "x", "a": "y"}\n', file_name: str = "d.jsonl", **entry: Any
 ) -> str:
     """The message of the error that the task file or its data give; file names without their folder."""
-    file = tmp_path / "data" / name
+    file = tmp_path / "data" / file_name
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(data if isinstance(data, bytes) else data.encode())
     folder = tmp_path / "tasks"
@@ -46,6 +50,9 @@ def run(
 
 def read_all(settings: TaskSettings, folder: str) -> None:
     for task in load_tasks([settings], [folder], False, FileHashes(), lambda number: "run.yaml:9").tasks:
+        faults: list[InputError] = []
+        check_task(task, faults)
+        raise_all(faults)
         list(task.examples(PromptSettings()))
 
 
@@ -69,6 +76,29 @@ FAULTS = {
     "template that breaks out": (f"{HEAD}doc_to_text: \"{{{{q.__class__.__mro__}}}}\"\ndoc_to_target: a\n", "mine.yaml:4: the template fails on document 0: access to attribute '__class__'"),
     "no list of choices": (f"{HEAD}{CHOICE}doc_to_choice: '{{{{q}}}}'\n", "mine.yaml:7: doc_to_choice must render a list, [...], and renders 'x', on document 0"),
     "question that is no text": (f"{HEAD}doc_to_text: n\ndoc_to_target: a\n", "mine.yaml:4: this must give text, and gives 3, on document 0"),
+    "column of choices": (f"{HEAD}{CHOICE}doc_to_choice: options\n", "mine.yaml:7: the column 'options' is named here, and document 0 has none"),
+    "column of the description": (f'{HEAD}{PLAIN}description: "In {{{{lang}}}}:"\n', "mine.yaml:6: the column 'lang' is named here, and document 0 has none"),
+    "column of the prefix": (f'{HEAD}{PLAIN}gen_prefix: "{{{{lang}}}}"\n', "mine.yaml:6: the column 'lang' is named here, and document 0 has none"),
+    "column of examples": (f'{HEAD}{PLAIN}num_fewshot: 1\nfewshot_config:\n  samples: [{{q: u, a: v}}]\n  doc_to_text: "{{{{qu}}}}"\n', "mine.yaml:9: the column 'qu' is named here, and a few-shot example of document 0 has none"),
+    "column of clusters": (f"{HEAD}{PLAIN}cluster: story\n", "mine.yaml:6: the column 'story' is named here, and document 0 has none"),
+    "filter of a template": (f'{HEAD}doc_to_text: "{{{{q | uper}}}}"\ndoc_to_target: a\n', "mine.yaml:4: the template cannot be read: No filter named 'uper'"),
+    "unknown filter": (f"{FILTER}function: take_frst\n", "mine.yaml:10: no filter is called 'take_frst'\n  Did you mean take_first?"),
+    "argument of a filter": (f"{FILTER}{{function: regex, patern: x}}\n", "mine.yaml:10: the filter regex does not take these arguments: regex() got an unexpected keyword argument 'patern'"),
+    "value of a filter's argument": (f"{FILTER}{{function: regex, regex_pattern: '('}}\n", "mine.yaml:10: the filter regex does not take these arguments: regex_pattern is no regular expression"),
+    "filter without a function": (f"{FILTER}regex: x\n", "mine.yaml:10: an entry of filter_list is"),
+    "custom filter without its function": (f"{FILTER}function: custom\n", "mine.yaml:10: the filter `custom` takes `filter_fn: !function <module>.<name>`"),
+    "unknown metric": (f"{METRIC}metric: exact_mach\n", "mine.yaml:8: no metric is called 'exact_mach'\n  Did you mean exact_match? A metric of Hugging Face's package `evaluate` is named with `hf_evaluate: true`."),
+    "unknown metric of choices": (f"{CHOICES}acc_norn\n", "mine.yaml:9: no metric is called 'acc_norn'\n  Did you mean acc_norm?"),
+    "argument of a metric": (f"{METRIC}{{metric: bleu, lower: true}}\n", "mine.yaml:8: the metric bleu has no argument 'lower'"),
+    "value of a metric's argument": (f"{METRIC}{{metric: exact_match, regexes_to_ignore: ['(']}}\n", "mine.yaml:8: exact_match: regexes_to_ignore holds no regular expression"),
+    "metric of choices for texts": (f"{METRIC}{{metric: acc, aggregation: mean}}\n", "mine.yaml:8: acc is for loglikelihood, multiple_choice, next_token, not for generate_until"),
+    "unknown aggregation": (f"{METRIC}{{metric: bleu, aggregation: blue}}\n", "mine.yaml:8: no aggregation is called 'blue'\n  Did you mean bleu?"),
+    "aggregation that does not fit": (f"{METRIC}{{metric: bleu, aggregation: mean}}\n", "mine.yaml:8: the aggregation mean takes numbers a row, and bleu gives the counts of BLEU\n  Use bleu."),
+    "aggregation of the wrong kind": (f"{METRIC}{{metric: bleu, aggregation: [mean]}}\n", "mine.yaml:8: `aggregation` of a metric takes a text or a !function, not ['mean']"),
+    "mark of the wrong kind": (f"{METRIC}{{metric: bleu, hf_evaluate: perhaps}}\n", "mine.yaml:8: `hf_evaluate` of a metric takes true or false, not 'perhaps'"),
+    "metric without a figure": (f"{CHOICES}likelihood\n", "mine.yaml:9: the metric likelihood has no figure of its own"),
+    "unsafe code": (f"{HEAD}{PLAIN}unsafe_code: true\n", "mine.yaml:6: mine is scored by running what a model has written"),
+    "function without a module": (f"{HEAD}doc_to_text: !function works\ndoc_to_target: a\n", "mine.yaml:4: the task file names Python code, works"),
     "not a mapping": ("- task: mine\n", "no task, group or tag is called 'mine'"),
     "broken YAML": (f"{HEAD}doc_to_text: 'x\n", "mine.yaml:4: this is not YAML"),
 }  # fmt: skip
@@ -79,6 +109,34 @@ def test_a_wrong_task_file_is_told_by_line(tmp_path: Path, fault: str) -> None:
     text, said = FAULTS[fault]
     message = run(tmp_path, text, '{"q": "x", "a": "y", "n": 3}\n' if "no text" in fault else '{"q": "x", "a": "y"}\n')
     assert said in message
+
+
+def test_a_fault_is_told_by_the_file_and_line_that_says_it(tmp_path: Path) -> None:
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "base.yaml").write_text(
+        f"# shared\n{HEAD}metric_list:\n  - metric: exact_mach\n".replace("task: mine\n", "")
+    )
+    assert "base.yaml:5: no metric is called 'exact_mach'" in run(tmp_path, f"task: mine\ninclude: base.yaml\n{PLAIN}")
+    group = "group: all\ntask:\n  - task: mine\n    filter_list:\n      - {name: x, filter: [{function: take_frst}]}\n"
+    (folder / "all.yaml").write_text(group)
+    assert "all.yaml:5: no filter is called 'take_frst'" in run(tmp_path, f"{HEAD}{PLAIN}", name="all")
+    (folder / "all.yaml").write_text("group: all\ntask: [mine]\ndoc_to_text: '{{qu}}'\n")
+    assert "all.yaml:3: the column 'qu' is named here" in run(tmp_path, f"{HEAD}{PLAIN}", name="all")
+
+
+def test_what_is_likely_a_fault_and_none_in_the_harness_is_said(tmp_path: Path, capsys: Any) -> None:
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text(f"{HEAD}doc_to_text: questoin\ndoc_to_target: a\nslices: [subject]\n")
+    (tmp_path / "d.jsonl").write_text('{"question": "x", "a": "y"}\n' * 3)
+    read_all(TaskSettings(name="mine", data_files=str(tmp_path / "d.jsonl")), str(folder))
+    said = capsys.readouterr().err
+    assert (
+        said.count("mine.yaml:4: 'questoin' is no column, and stands for itself; did you mean the column question?")
+        == 1
+    )
+    assert said.count("mine.yaml:6: document 0 has no column 'subject', and counts as subject=None") == 1
 
 
 def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
