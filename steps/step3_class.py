@@ -11,6 +11,7 @@ from pipeline.errors import InputError
 from pipeline.execution import Spec
 from pipeline.rows import ScoredRow, to_plain
 from tasks.class_scorer import unpacked_scorer
+from tasks.python_class import harness_version
 from tasks.task import Task
 
 _SOURCE = "process_results"  # under which a row's flags say why it has no values
@@ -18,7 +19,9 @@ _SOURCE = "process_results"  # under which a row's flags say why it has no value
 
 def class_scoring(task: Task) -> dict[str, Any]:
     """`{"class": …}` for a task of a Python class: all that the values follow from."""
-    return {"class": {key: code.content for key, code in task.code.items()}} if task.scorer is not None else {}
+    if task.scorer is None:
+        return {}
+    return {"class": {key: code.content for key, code in task.code.items()} | {"lm_eval": harness_version()}}
 
 
 class ClassValues:

@@ -149,9 +149,10 @@ class PythonTask:
             fix = f"Say so in the task's file: repeats: {repeats}"
             raise self._refused(f"asks each request {repeats} times by itself, its file {self.repeats} times", fix)
         names = [one.name for one in getattr(made, "_filters", ())]
-        if names and names != [pipeline.name for pipeline in self.filters]:
-            fix = "Give the same filter_list in the task's file."
-            raise self._refused(f"filters answers by itself, by {', '.join(names)}, which the file does not name", fix)
+        named = [pipeline.name for pipeline in self.filters]
+        if names and names != named:
+            fix = "Let filter_list in the task's file name what the class does."
+            raise self._refused(f"filters answers by {', '.join(names)}, its file by {', '.join(named)}", fix)
 
     def _shots(self, made: Any, settings: PromptSettings) -> int:
         """How many examples are shown; the class is told, as the harness does."""
