@@ -188,7 +188,7 @@ def test_names_and_samples_are_read_as_there(tmp_path: Path) -> None:
         (mapping, ["temperature"], "key=value is expected"),
         (mapping, ['{"a": 1'], "this is no JSON"),
     ],
-    ids=str,
+    ids=lambda given: given.__name__ if callable(given) else str(given),  # equal in every process
 )
 def test_values_that_mean_nothing_are_refused(read: Any, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
