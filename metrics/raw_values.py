@@ -72,7 +72,7 @@ def passed_through(metric: str, texts: bool = False) -> PassedThrough | None:
 
 def _number(aggregation: str) -> Statistic:
     def statistic(value: Any) -> float:
-        if not isinstance(value, numbers.Real):
+        if not isinstance(value, (numbers.Real, np.bool_)):  # numpy's comparisons give no bool of Python's
             raise _unfit(aggregation, "a number", value)
         return float(value)
 

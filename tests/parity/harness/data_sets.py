@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.parity.harness import made_data, real_data
+from tests.parity.harness import coded_data, made_data, real_data
 from tests.parity.harness.real_data import Splits
 from tests.project import write_lines
 
@@ -16,7 +16,7 @@ def is_real(path: str) -> bool:
 
 
 def splits(path: str, config: str | None) -> Splits:
-    return {**real_data.SETS, **made_data.SETS}[path](config)
+    return {**real_data.SETS, **made_data.SETS, **coded_data.SETS}[path](config)
 
 
 def load_dataset(path: str, name: str | None = None, **_settings: Any) -> Any:

@@ -35,7 +35,7 @@ FACTS = (
 )  # fmt: skip
 
 
-def _choices(fact: Fact, number: int, count: int) -> tuple[list[str], int]:
+def choices_of(fact: Fact, number: int, count: int) -> tuple[list[str], int]:
     """`count` choices with the right one at a place that varies, and that place."""
     place = number % count
     choices = list(fact.wrong[: count - 1])
@@ -43,7 +43,7 @@ def _choices(fact: Fact, number: int, count: int) -> tuple[list[str], int]:
     return choices, place
 
 
-def _splits(make: Callable[[Fact, int], dict[str, Any]]) -> Splits:
+def splits_of(make: Callable[[Fact, int], dict[str, Any]]) -> Splits:
     """Four documents to show under the usual names of splits, and the rest to ask about."""
     documents: Records = [make(fact, number) for number, fact in enumerate(FACTS)]
     return {"train": documents[8:], "validation": documents[:8], "test": documents[:8]}
@@ -51,7 +51,7 @@ def _splits(make: Callable[[Fact, int], dict[str, Any]]) -> Splits:
 
 def arc(config: str | None) -> Splits:
     def make(fact: Fact, number: int) -> dict[str, Any]:
-        choices, place = _choices(fact, number, 3 + number % 3)  # as there, not all questions have four
+        choices, place = choices_of(fact, number, 3 + number % 3)  # as there, not all questions have four
         labels = list(LETTERS[: len(choices)]) if number % 2 else [str(one + 1) for one in range(len(choices))]
         return {
             "id": str(number),
@@ -60,12 +60,12 @@ def arc(config: str | None) -> Splits:
             "answerKey": labels[place],
         }
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def hellaswag(config: str | None) -> Splits:
     def make(fact: Fact, number: int) -> dict[str, Any]:
-        choices, place = _choices(fact, number, 4)
+        choices, place = choices_of(fact, number, 4)
         return {
             "ind": number,
             "activity_label": f"Topic {number}",
@@ -75,11 +75,11 @@ def hellaswag(config: str | None) -> Splits:
             "label": str(place),
         }
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def winogrande(config: str | None) -> Splits:
-    return _splits(
+    return splits_of(
         lambda fact, number: {
             "sentence": f"{fact.question} was asked, and _ was said, which was {'wrong' if number % 2 else 'right'}.",
             "option1": fact.right,
@@ -94,9 +94,17 @@ def truthful(config: str | None) -> Splits:
         first = {"choices": [fact.right, *fact.wrong[: 2 + number % 3]], "labels": [1, *[0] * (2 + number % 3)]}
         both = [fact.right, f"It is {fact.right}."]
         second = {"choices": [*both, *fact.wrong[: 1 + number % 4]], "labels": [1, 1, *[0] * (1 + number % 4)]}
-        return {"question": f"{fact.question}?", "mc1_targets": first, "mc2_targets": second}
+        question = f"{fact.question}?"
+        if config == "generation":
+            return {
+                "question": question,
+                "correct_answers": [*both, "He has 3 + 3 of them"],
+                "incorrect_answers": [*fact.wrong, ""],
+                "best_answer": both[0],
+            }
+        return {"question": question, "mc1_targets": first, "mc2_targets": second}
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def super_glue(config: str | None) -> Splits:
@@ -109,7 +117,7 @@ def super_glue(config: str | None) -> Splits:
             return {"premise": fact.passage, "hypothesis": f"It is {shown}", "idx": number, "label": number % 3}
         return {"paragraph": fact.passage, "question": f"{fact.question}?", "answer": shown, **common}
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def glue(config: str | None) -> Splits:
@@ -120,48 +128,16 @@ def glue(config: str | None) -> Splits:
             return {"sentence": " ".join(words if number % 4 else words[::-1]), **label}
         return {"sentence1": fact.passage, "sentence2": FACTS[(number + (number % 4 == 0)) % 8].passage, **label}
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def lambada(config: str | None) -> Splits:
-    return _splits(lambda fact, number: {"text": f"{fact.question}? {fact.passage} It is {fact.right}"})
-
-
-def coqa(config: str | None) -> Splits:
-    def make(fact: Fact, number: int) -> dict[str, Any]:
-        other = FACTS[number - 1]
-        answers = {"input_text": [other.right, fact.right], "answer_start": [0, 0], "answer_end": [1, 1]}
-        changed = {**answers, "input_text": [other.right, fact.right.upper() if number % 2 else f"{fact.right}!"]}
-        return {
-            "id": str(number),
-            "story": f"{other.passage} {fact.passage}",
-            "questions": {"input_text": [f"{other.question}?", f"{fact.question}?"], "turn_id": [1, 2]},
-            "answers": answers,
-            "additional_answers": {"0": changed, "1": {**answers, "input_text": [other.right, fact.wrong[0]]}},
-        }
-
-    return _splits(make)
-
-
-def drop(config: str | None) -> Splits:
-    def make(fact: Fact, number: int) -> dict[str, Any]:
-        digits = fact.right if fact.right.isdigit() else ""
-        spans = [] if digits else [fact.right, fact.passage.split()[0]][: 1 + number % 2]
-        empty = {"day": "", "month": "", "year": ""}
-        return {
-            "query_id": str(number),
-            "passage": fact.passage,
-            "question": f"{fact.question}?",
-            "answer": {"number": digits, "date": empty, "spans": spans},
-            "validated_answers": {"number": [digits, "3"], "date": [empty, empty], "spans": [spans, []]},
-        }
-
-    return _splits(make)
+    return splits_of(lambda fact, number: {"text": f"{fact.question}? {fact.passage} It is {fact.right}"})
 
 
 def trivia(config: str | None) -> Splits:
     aliases = {"value": "", "normalized_value": ""}
-    return _splits(
+    return splits_of(
         lambda fact, number: {
             "question": fact.question,
             "answer": {**aliases, "aliases": [fact.right, fact.right.title(), f"The {fact.right}"]},
@@ -171,21 +147,21 @@ def trivia(config: str | None) -> Splits:
 
 def open_questions(config: str | None) -> Splits:
     """Natural Questions and Web Questions: a question and a list of answers."""
-    return _splits(
+    return splits_of(
         lambda fact, number: {"question": fact.question, "answer": [fact.right], "answers": [fact.right, fact.wrong[3]]}
     )
 
 
 def piqa(config: str | None) -> Splits:
     def make(fact: Fact, number: int) -> dict[str, Any]:
-        choices, place = _choices(fact, number, 2)
+        choices, place = choices_of(fact, number, 2)
         return {"goal": f"{fact.question}?", "sol1": choices[0], "sol2": choices[1], "label": place}
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def sciq(config: str | None) -> Splits:
-    return _splits(
+    return splits_of(
         lambda fact, number: {
             "question": f"{fact.question}?",
             **{f"distractor{one + 1}": fact.wrong[one] for one in range(3)},
@@ -197,7 +173,7 @@ def sciq(config: str | None) -> Splits:
 
 def openbookqa(config: str | None) -> Splits:
     def make(fact: Fact, number: int) -> dict[str, Any]:
-        choices, place = _choices(fact, number, 4)
+        choices, place = choices_of(fact, number, 4)
         labels = list(LETTERS[:4])
         return {
             "question_stem": fact.question,
@@ -206,21 +182,21 @@ def openbookqa(config: str | None) -> Splits:
             "answerKey": labels[place],
         }
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def commonsense(config: str | None) -> Splits:
     def make(fact: Fact, number: int) -> dict[str, Any]:
-        choices, place = _choices(fact, number, 5)
+        choices, place = choices_of(fact, number, 5)
         shown = {"text": choices, "label": list(LETTERS)}
         return {"question": f"{fact.question}? ", "choices": shown, "answerKey": LETTERS[place]}
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def logiqa(config: str | None) -> Splits:
     def make(fact: Fact, number: int) -> dict[str, Any]:
-        choices, place = _choices(fact, number, 4)
+        choices, place = choices_of(fact, number, 4)
         return {
             "context": fact.passage,
             "question": f"{fact.question}?",
@@ -228,19 +204,19 @@ def logiqa(config: str | None) -> Splits:
             "label": LETTERS[place].lower(),
         }
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def race(config: str | None) -> Splits:
     def make(fact: Fact, number: int) -> dict[str, Any]:
         problems = []
         for one in (FACTS[number - 1], fact):
-            choices, place = _choices(one, number, 4)
+            choices, place = choices_of(one, number, 4)
             stem = "It is   _  ." if number % 2 else f"{one.question}?"
             problems.append({"question": stem, "answer": LETTERS[place], "options": choices})
         return {"article": fact.passage, "problems": repr(problems)}
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def asdiv(config: str | None) -> Splits:
@@ -264,14 +240,14 @@ def unscramble(config: str | None) -> Splits:
             "completion": f" {word}",
         }
 
-    return _splits(make)
+    return splits_of(make)
 
 
 def facts(config: str | None) -> Splits:
     """For tasks of the suite's own; `small` is a configuration of fewer documents."""
 
     def make(fact: Fact, number: int) -> dict[str, Any]:
-        choices, place = _choices(fact, number, 4)
+        choices, place = choices_of(fact, number, 4)
         return {
             "question": fact.question,
             "passage": fact.passage,
@@ -283,7 +259,7 @@ def facts(config: str | None) -> Splits:
             "answers": [fact.right, f"the {fact.right}"],
         }
 
-    found = _splits(make)
+    found = splits_of(make)
     return found | {"test": found["test"][:3]} if config == "small" else found
 
 
@@ -296,8 +272,6 @@ SETS: dict[str, Callable[[str | None], Splits]] = {
     "aps/super_glue": super_glue,
     "nyu-mll/glue": glue,
     "EleutherAI/lambada_openai": lambada,
-    "EleutherAI/coqa": coqa,
-    "EleutherAI/drop": drop,
     "mandarjoshi/trivia_qa": trivia,
     "google-research-datasets/nq_open": open_questions,
     "stanfordnlp/web_questions": open_questions,

@@ -9,6 +9,7 @@ from typing import Any
 from unittest import mock
 
 from tests.parity.harness import data_sets
+from tests.parity.harness.coded_data import OF_CLASSES
 from tests.parity.harness.suites import MAX_TOKENS, OWN_TASKS, Suite
 
 
@@ -57,7 +58,8 @@ def evaluate(model: Any, suite: Suite, loaded: Callable[[str, str | None], None]
 
 def data_sets_of(results: Mapping[str, Any]) -> dict[str, str]:
     """The data set of each task that has one, and of each group: that of its first task."""
-    found = {task: config["dataset_path"] for task, config in results["configs"].items() if "dataset_path" in config}
+    configs: Mapping[str, Any] = results["configs"]
+    found = OF_CLASSES | {task: config["dataset_path"] for task, config in configs.items() if "dataset_path" in config}
     inner: Mapping[str, list[str]] = results["group_subtasks"]
 
     def of_group(group: str) -> str | None:

@@ -77,6 +77,20 @@ _GENERATED = (
     "nq_open",
     "triviaqa",
 )
+_CODED = (
+    "agieval_sat_math",
+    "babi",
+    "belebele_eng_Latn",
+    "bigbench_emoji_movie_multiple_choice",
+    "crows_pairs_english",
+    "ethics_utilitarianism",
+    "kobest_hellaswag",
+    "mmlu_pro_biology",
+    "mutual",
+    "qasper_freeform",
+    "squad_completion",
+    "truthfulqa_gen",
+)
 _OWN = (
     "parity_all_choice_metrics",
     "parity_answer_likelihood",
@@ -96,7 +110,7 @@ _OWN = (
 )
 
 SUITES = {
-    "as they are": Suite((*_CHOICES, *_LIKELIHOODS, *_GENERATED, *_OWN)),
+    "as they are": Suite((*_CHOICES, *_LIKELIHOODS, *_GENERATED, *_CODED, *_OWN)),
     "groups": Suite(("parity_group", "mmlu"), limit=2),
     "three shots": Suite(
         (

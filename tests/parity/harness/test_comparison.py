@@ -43,7 +43,7 @@ def _views(request: dict[str, Any], filtered: dict[str, Any], metric: str, value
         {0: row},
         {0: {"index": 0, "filtered": filtered}},
         {(0, name): {"index": 0, "filter": name, "values": {metric: value}}},
-        {(metric, name): {"value": value, "se": 0.25, "method": "t"}},
+        {(metric, name): {"value": value, "se": 0.25, "method": "student-t"}},
     )
 
 
