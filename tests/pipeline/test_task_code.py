@@ -69,6 +69,14 @@ def failing(resps, docs):
     return {}["nothing"]
 
 
+class LastFirst:
+    def __init__(self, documents, rnd):
+        self.documents = documents
+
+    def sample(self, n, eval_doc=None):
+        return [document for document in reversed(self.documents) if document != eval_doc][:n]
+
+
 def f1_by_hand(items):
     golds, chosen = zip(*items)
     return sum(gold == one for gold, one in items) / len(golds) + 100 * len(set(golds))
@@ -114,12 +122,13 @@ def figures(project: Project) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def test_process_results_values_the_rows_and_its_own_aggregation_sees_them_all(own: Project) -> None:
-    run(
+    said = run(
         own,
         HEAD + "process_results: !function own.process_results\nmetric_list:\n"
         "  - {metric: length, aggregation: median, higher_is_better: false}\n"
         "  - {metric: pair, aggregation: !function own.longest}\n",
     )
+    assert "warning: mine of base: process_results failed on 1 of 6 rows; the first: ValueError: cannot value 3" in said
     texts = [row["requests"][0]["text"] for row in view(own, 1)]
     rows = view(own, 3)
     assert rows[3]["flags"]["metric_errors"] == {"process_results": "ValueError: cannot value 3"}
@@ -170,6 +179,45 @@ def test_filters_of_the_tasks_own_see_the_whole_task_between_registered_ones(own
     assert list(rows[0]["filtered"]) == ["ranked", "marked", "plain"]
 
 
+def test_a_metric_of_choices_hands_an_aggregation_of_code_the_texts_of_a_generating_task(own: Project) -> None:
+    run(
+        own,
+        HEAD
+        + "filter_list:\n  - {name: digits, filter: [{function: regex, regex_pattern: '(x)'}, {function: take_first}]}\n"
+        "metric_list:\n  - {metric: f1, aggregation: !function own.share_of_equal, ignore_case: true}\n"
+        "  - {metric: acc, aggregation: !function own.longest}\n",
+    )
+    assert [row["values"]["f1"] for row in view(own, 3)] == [[str(number), "[invalid]"] for number in range(6)]
+    assert figures(own)["f1", "digits"]["value"] == 0.0
+    assert figures(own)["acc", "digits"]["value"] == len("[invalid]")
+
+
+def test_a_sampler_of_the_tasks_own_chooses_the_examples(own: Project) -> None:
+    run(own, HEAD + "num_fewshot: 2\nfewshot_split: test\nfewshot_config: {sampler: !function own.LastFirst}\n")
+    prompts = [row["prompt"] for row in view(own, 1)]
+    assert prompts[0] == "Say 5 5\n\nSay 4 4\n\nSay 0"
+    assert prompts[5] == "Say 4 4\n\nSay 3 3\n\nSay 5"
+
+
+def test_a_wrong_generation_setting_is_told_by_the_file_that_says_it(own: Project) -> None:
+    said = run(own, HEAD.replace("until:", "untl:"), 2)
+    assert "tasks/mine.yaml:6: there is no generation setting 'untl'\n  Did you mean until?" in said
+    said = run(own, HEAD, 2, entry={"data_dir": "data", "generation_kwargs": {"untl": ["x"]}})
+    assert "generation_kwargs of mine: there is no generation setting 'untl'" in said
+    assert not (own.folder / "output" / "run").exists() or not own.views(step=1)
+
+
+def test_a_failing_aggregation_is_told_by_its_line_and_loses_no_row(own: Project) -> None:
+    text = HEAD + "metric_list:\n  - {metric: bleu, aggregation: !function own.failing}\n"
+    said = run(own, text, 2)
+    assert "tasks/mine.yaml:8: the aggregation !function own.failing fails: TypeError: " in said
+    assert len(view(own, 3)) == 6
+    code = own.folder / "tasks" / "own.py"
+    code.write_text(code.read_text() + "\n\ndef failing(items):\n    return len(items)\n")
+    run(own, text)
+    assert figures(own)["bleu", "none"]["value"] == 6.0
+
+
 def test_a_failing_filter_is_told_by_its_line(own: Project) -> None:
     said = run(
         own,
@@ -197,7 +245,8 @@ def test_documents_made_by_a_function_and_seeded_ones_are_the_same_in_every_run(
     text = HEAD.replace("doc_to_text: q", "doc_to_text: question").replace("dataset_path: json\n", "")
     text += "custom_dataset: !function own.splits\nprocess_docs: !function own.process_docs\nmetadata: {version: 1, start: 4}\n"
     said = run(own, text, 2, entry={})
-    assert "splits() got an unexpected keyword argument 'version'" in said and "mine.yaml:6" in said
+    assert "splits() got an unexpected keyword argument 'version'" in said
+    assert "mine.yaml:6" in said
     text = text.replace("metadata: {version: 1, start: 4}", "metadata: {start: 4}\ndataset_kwargs: {count: 3}")
     run(own, text, entry={})
     first = view(own, 1)
@@ -219,7 +268,8 @@ def test_with_predict_only_no_metric_is_computed(own: Project) -> None:
 
 def test_unsafe_code_is_refused_before_any_work(own: Project) -> None:
     said = run(own, HEAD + "unsafe_code: true\nmetric_list:\n  - metric: !function own.by_keyword\n", 2)
-    assert "mine is scored by running what a model has written" in said and "predict_only: true" in said
+    assert "mine is scored by running what a model has written" in said
+    assert "predict_only: true" in said
     assert not (own.folder / "output" / "run").exists() or not own.views(step=1)
 
 
@@ -229,7 +279,8 @@ def test_changed_code_makes_the_steps_that_use_it_stale_and_no_other(own: Projec
     code = own.folder / "tasks" / "own.py"
     code.write_text(code.read_text().replace("/ len(items)", "/ len(items) + 7"))
     said = own.run("status", str(own.folder / "run.yaml")).stdout
-    assert "step1  base  mine: fresh" in said and "step2  base  mine: fresh" in said
+    assert "step1  base  mine: fresh" in said
+    assert "step2  base  mine: fresh" in said
     assert "step3  base  mine: out of date" in said
     run(own, text)
     assert figures(own)["by_pair", "none"]["value"] == 7.0
