@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from pipeline.config import TaskSettings
 from pipeline.errors import DataError
 from pipeline.fingerprint import FileHashes
 from tasks.data_files import DataFile, find_split
 from tasks.data_readers import ReadOptions, read_records
 from tasks.datasets import open_source
+from tasks.loader import load_tasks
+from tasks.task import PromptSettings
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real data are not here")
@@ -194,3 +197,17 @@ def test_documents_below_a_key_of_one_object(tmp_path: Path) -> None:
     assert other.value.fix == "Its keys are canary, outputs."
     with pytest.raises(DataError, match="the key 'canary' holds one string"):
         read(file, ReadOptions(field="canary"))
+
+
+def test_an_entry_s_field_holds_for_a_task_s_files(tmp_path: Path) -> None:
+    file = tmp_path / "items.json"
+    file.write_text(json.dumps({"rows": [{"question": "2 + 2?", "answer": "#### 4"}], "canary": "…"}), "utf-8")
+    entry = TaskSettings(name="gsm8k", data_files=str(file), num_fewshot=0, field="rows")
+    (task,) = load_tasks([entry], [], False, FileHashes()).tasks
+    assert [example.target for example in task.examples(PromptSettings())] == ["#### 4"]
+    assert task.definition()["request"]["dataset"]["field"] == "rows"
+
+
+def test_a_field_needs_files_of_one_s_own() -> None:
+    with pytest.raises(ValueError, match="`field` is for files of your own"):
+        TaskSettings(name="gsm8k", field="rows")
