@@ -32,7 +32,7 @@ def _refuse_unsafe(task: Task) -> None:
     if task.unsafe_code:
         raise TaskError(
             f"{task.name} is scored by running what a model has written (`unsafe_code`), which is not done outside a "
-            "sandbox, and there is none here yet",
+            "sandbox, and there is none here",
             where=place(task, "unsafe_code"),
             fix="Have its answers alone: predict_only: true",
         )

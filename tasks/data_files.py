@@ -11,7 +11,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import lru_cache
+from pathlib import Path
 from typing import IO
 
 from pipeline.errors import DataError
@@ -112,7 +113,7 @@ def _member(archive: Path, name: str) -> DataFile:
 def _choose(names: Sequence[str], config: str | None, split: str, folder: Path, where: str) -> str | None:
     by_stem: dict[str, list[str]] = {}
     for name in names:
-        by_stem.setdefault(str(PurePosixPath(name).with_suffix("")), []).append(name)
+        by_stem.setdefault(name.rpartition(".")[0], []).append(name)
     for stems in _tiers(config, split):
         found = [name for stem in stems for name in by_stem.get(stem, ())]
         if len(found) > 1:
@@ -145,29 +146,37 @@ def _below_common_top(names: Sequence[str], config: str | None) -> tuple[str, li
     return top, [name.partition("/")[2] for name in names]
 
 
-def _zip_members(archive: Path) -> list[str]:
+def _zip_members(archive: Path) -> Sequence[str]:
     try:
-        with zipfile.ZipFile(archive) as opened:
-            names = opened.namelist()
+        state = archive.stat()
+        return _members(archive, state.st_mtime_ns, state.st_size)
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"the zip cannot be read: {error}", where=str(archive)) from error
-    return [name for name in names if _is_data(name)]
+
+
+@lru_cache(maxsize=8)
+def _members(archive: Path, _mtime: int, _size: int) -> tuple[str, ...]:
+    """The data files in a zip as it is at that time: the many tasks of a group ask for the same one."""
+    with zipfile.ZipFile(archive) as opened:
+        return tuple(name for name in opened.namelist() if _is_data(name))
 
 
 def _folder_files(folder: Path) -> list[str]:
     found: list[str] = []
     for parent, folders, files in os.walk(folder, followlinks=True):
-        below = Path(parent).relative_to(folder)
-        if len(below.parts) >= _DEPTH:
+        below = os.path.relpath(parent, folder).replace(os.sep, "/")
+        if below != "." and below.count("/") + 1 >= _DEPTH:
             folders.clear()
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [(below / name).as_posix() for name in sorted(files)]
+        found += [name if below == "." else f"{below}/{name}" for name in sorted(files)]
     return [name for name in found if _is_data(name)]
 
 
 def _is_data(name: str) -> bool:
-    path = PurePosixPath(name)
-    return path.suffix.lower() in SUFFIXES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    if not name.lower().endswith(SUFFIXES):
+        return False
+    parts = name.split("/")
+    return not any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
 def _no_split(folder: Path, names: Sequence[str], config: str | None, split: str, where: str) -> DataError:
