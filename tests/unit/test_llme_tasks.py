@@ -107,7 +107,7 @@ def test_the_rule_is_in_the_key_of_a_call_where_it_is_not_the_usual_one(tmp_path
     keys = {
         call.key
         for one in (example, usual)
-        for call in example_calls(one, "scope", GenerationSettings(), Sampling(1, 0, 1))
+        for call in example_calls(one, "scope", lambda _: GenerationSettings(), Sampling(1, 0, 1))
     }
     assert len(keys) == 2
 
