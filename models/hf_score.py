@@ -130,7 +130,7 @@ def _packed_scores(
     rows fail by themselves.
     """
     short = [row for row in rows if row.input.width <= packed.longest]
-    size = min(PACK, budget.tokens // 2)
+    size = max(1, min(PACK, budget.tokens // 2))
     sharing = plan([row.input.ids for row in short], [row.input.width - row.length for row in short], size)
     if not sharing.groups or not packed.works():
         return rows

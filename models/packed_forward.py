@@ -27,6 +27,7 @@ _PREFIX, _CONTEXT = 12, 6  # tokens of the trial's rows
 class Trial:
     """What was found about one model; its adapters share it."""
 
+    longest: int | None = None
     passed: bool | None = None
 
 
@@ -37,7 +38,9 @@ class PackedForward:
     def __init__(self, forward: CausalForward, trial: Trial) -> None:
         self._forward = forward
         self._trial = trial
-        self.longest = _longest(forward.model)
+        if trial.longest is None:
+            trial.longest = _longest(forward.model)
+        self.longest = trial.longest
 
     def works(self) -> bool:
         """Whether the model's logits over packed rows are those of the rows one by one; found out once."""
@@ -149,4 +152,7 @@ def _longest(model: Any) -> int:
         kind = getattr(module, "rope_type", None)
         if "dynamic" in str(kind) or "longrope" in str(kind):
             return 0  # its rotations follow from the longest row of the pass
-    return longest_full_attention(model.config) or 0
+    try:
+        return longest_full_attention(model.config) or 0
+    except (AttributeError, KeyError, TypeError, ValueError):  # a configuration of the model's own need not say
+        return 0

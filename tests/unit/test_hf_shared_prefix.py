@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -147,6 +148,24 @@ def test_models_that_cannot_share_get_plain_rows(
     assert_equal(answers(forward, asked, TokenBudget(2000, 64)), alone)
     packed = forward.packed()
     assert packed.longest < 100 or not packed.works()
+
+
+def test_a_configuration_that_says_nothing_about_layers_gets_plain_rows() -> None:
+    model = made("llama")
+    asked = questions(4)
+    alone = answers(CausalForward(model), asked, TokenBudget(2000, 1))
+    model.config = SimpleNamespace(_attn_implementation="sdpa", return_dict=True)
+    forward = CausalForward(model)
+    assert forward.packed().longest == 0
+    assert_equal(answers(forward, asked, TokenBudget(2000, 64)), alone)
+
+
+@pytest.mark.parametrize("tokens", [1, 50, 130])
+def test_a_small_budget_gives_the_same_scores(tokens: int) -> None:
+    forward = CausalForward(made("gpt2"))
+    asked = questions(6)
+    alone = answers(forward, asked, TokenBudget(2000, 1))
+    assert_equal(answers(forward, asked, TokenBudget(tokens, 64)), alone)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
