@@ -14,6 +14,8 @@ from pipeline.errors import EngineError
 T = TypeVar("T")
 R = TypeVar("R")
 
+_NARROW = 0.85  # of a batch's width: narrower items leave too much of it to padding
+
 
 class TokenBudget:
     """How many rows go into one forward pass. Shrinks for good when memory runs out.
@@ -36,17 +38,26 @@ class TokenBudget:
 
 
 def in_batches(
-    items: Iterable[T], width: Callable[[T], int], compute: Callable[[list[T]], list[R]], budget: TokenBudget
+    items: Iterable[T],
+    width: Callable[[T], int],
+    compute: Callable[[list[T]], list[R]],
+    budget: TokenBudget,
+    *,
+    enough: int | None = None,
 ) -> Iterator[list[tuple[T, R | None]]]:
     """Each batch's items with their results, as the batch is done, longest items first.
 
     The longest come first so that memory runs out early, where it does. A batch that does not fit is tried again in
-    halves; the result of an item that does not even fit alone is None.
+    halves; the result of an item that does not even fit alone is None. A batch that has `enough` tokens takes no
+    items much narrower than its first, which would be padding; else batches are as large as the budget allows.
     """
     waiting = deque(sorted(items, key=width, reverse=True))
     while waiting:
         widest = width(waiting[0])
-        batch = [waiting.popleft() for _ in range(min(budget.rows(widest), len(waiting)))]
+        rows = min(budget.rows(widest), len(waiting))
+        if enough is not None:
+            rows = next((at for at in range(-(-enough // widest), rows) if width(waiting[at]) < _NARROW * widest), rows)
+        batch = [waiting.popleft() for _ in range(rows)]
         results = _attempt(compute, batch)
         if results is not None:
             yield list(zip(batch, results, strict=True))

@@ -20,6 +20,7 @@ from models.prefix_tree import PACK, Group, Pack, plan
 from models.token_scores import Run, TokenScore, run_scores
 from pipeline.requests import CallFailure, ScoreResult
 
+_ENOUGH = 1024  # tokens of a pass above which padding costs more than another pass
 _Scores = list[TokenScore | None]  # of all that is asked about one row
 
 
@@ -117,7 +118,8 @@ def _row_scores(forward: Forward, rows: list[_Row], budget: TokenBudget) -> Iter
     """Each row with the scores of what is asked about it; no scores where memory ran out on it alone."""
     packed = forward.packed() if budget.max_rows > 1 else None
     left = rows if packed is None else (yield from _packed_scores(packed, rows, budget))
-    for batch in in_batches(left, lambda row: row.input.width, partial(_score_rows, forward), budget):
+    compute = partial(_score_rows, forward)
+    for batch in in_batches(left, lambda row: row.input.width, compute, budget, enough=_ENOUGH):
         yield from batch
 
 

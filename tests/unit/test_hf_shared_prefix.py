@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from models.batching import TokenBudget
+from models.batching import TokenBudget, in_batches
 from models.engine import Adapter
 from models.hf import HfEngine
 from models.hf_forward import CausalForward
@@ -287,6 +287,14 @@ def test_adapters_share_among_their_own_rows(tmp_path: Path) -> None:
     assert all(
         abs(found[True][f"None{at}"].logprobs[0] - found[True][f"tuned{at}"].logprobs[0]) > 1e-2 for at in range(20)
     )
+
+
+def test_batches_with_enough_tokens_take_no_narrow_rows() -> None:
+    batches: list[list[int]] = []
+    items = [100, 99, 90, 84, 50, 49, 20, 20, 20, 19, 3]
+    budget = TokenBudget(tokens=10_000, max_rows=64)
+    list(in_batches(items, lambda item: item, lambda batch: batches.append(batch) or batch, budget, enough=100))
+    assert batches == [[100, 99, 90], [84, 50], [49, 20, 20], [20, 19, 3]]
 
 
 @pytest.mark.parametrize("size", [32, 512])
