@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.console import set_verbosity
 from tests.project import Project, make_project, project_settings
 from tests.tiny_models import make_adapter, make_base
 
@@ -25,6 +27,13 @@ os.environ["LLM_EVALUATION_CACHE"] = tempfile.mkdtemp(prefix="index-")
 def pytest_unconfigure() -> None:
     for variable in ("HF_MODULES_CACHE", "LLM_EVALUATION_CACHE"):
         shutil.rmtree(os.environ[variable], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def usual_verbosity() -> Iterator[None]:
+    """What a command says does not depend on the test before it, which may have asked for --quiet."""
+    yield
+    set_verbosity("normal")
 
 
 @pytest.fixture(scope="session")

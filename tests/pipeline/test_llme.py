@@ -210,6 +210,11 @@ def _write_data_of(folder: Path, entry: dict[str, Any]) -> None:
             path = folder / entry["data_dir"] / f"{name}{'.json' if 'profiles' in name else '.jsonl'}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, "utf-8")
+    elif not entry.get("data_dir", ".zip").endswith(".zip"):
+        for split in ("train", "test"):
+            path = folder / entry["data_dir"] / f"{split}.jsonl"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text('{"question": "q", "answer": "#### 1"}\n' * 9, "utf-8")
     elif "data_dir" in entry:
         (folder / entry["data_dir"]).parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(folder / entry["data_dir"], "w") as archive:
