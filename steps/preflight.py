@@ -86,7 +86,7 @@ def _say_skipped(tasks: TaskSet, loaded: Loaded) -> None:
 def _check_plan(plan: Step1Plan, base: Path | None, faults: list[InputError]) -> None:
     for task in plan.tasks.tasks:
         with gathered(faults):
-            plan.generation(task)
+            plan.generation(task, of_model=base is not None)
     names = [task.name for task in plan.tasks.tasks]
     chosen = plan.settings.samples or {}
     faults += [_no_task(name, names, plan.where("samples", name)) for name in chosen if name not in names]

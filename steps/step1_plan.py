@@ -202,10 +202,15 @@ class Step1Plan:
             system_instruction=settings.system_instruction,
         )
 
-    def generation(self, task: Task, own: Mapping[str, Any] | None = None) -> GenerationSettings:
-        """The effective settings, weakest source first: model, run, a request's `own`, task, run's override."""
+    def generation(
+        self, task: Task, own: Mapping[str, Any] | None = None, *, of_model: bool = True
+    ) -> GenerationSettings:
+        """The effective settings, weakest source first: model, run, a request's `own`, task, run's override.
+
+        Without `of_model` those of the model's own file are left out: it may have to be fetched.
+        """
         sources: list[tuple[str, Mapping[str, Any]]] = []
-        if self.settings.engine.use_model_generation_config:
+        if of_model and self.settings.engine.use_model_generation_config:
             sources.append(("generation_config.json", generation_defaults(self.folder)))
         sources.append(("generation", self.settings.generation))
         if own is not None:
