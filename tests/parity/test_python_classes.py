@@ -142,7 +142,10 @@ RUNS: dict[str, tuple[list[str], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS)
+_LONG = ("as they are", "in chat", "with examples")  # each of which the others have a part of
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow if one in _LONG else ()) for one in RUNS])
 def test_a_class_gives_what_it_gives_in_lm_eval(name: str, model: Path, harness_model: Any, tmp_path: Path) -> None:
     from transformers import AutoTokenizer
 
