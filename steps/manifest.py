@@ -13,6 +13,7 @@ from pipeline.fingerprint import FileHashes
 from pipeline.run_folder import RunFolder
 from pipeline.views import write_file
 from tasks.loader import load_tasks
+from tasks.split_documents import Seeds
 from tasks.task import TaskSet
 
 
@@ -32,6 +33,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     tasks: tuple[dict[str, Any], ...]
     include_path: tuple[str, ...] = ()
     trust_task_code: bool = False
+    python_seed: int | None = Seeds.python
+    numpy_seed: int | None = Seeds.numpy
     skipped: tuple[str, ...] = ()  # tasks of the entries that the run leaves out for want of data
 
     def task_set(self, hashes: FileHashes) -> TaskSet:
@@ -43,6 +46,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             self.trust_task_code,
             hashes,
             lambda number: entries[number].name,
+            seeds=Seeds(self.python_seed, self.numpy_seed),
             find_data=False,
         )
         return tasks.without(self.skipped)
@@ -55,6 +59,8 @@ def make_manifest(settings: Step1Settings, models: Sequence[ModelRecord], tasks:
         tasks=tuple(entry.model_dump(exclude_defaults=True) for entry in settings.tasks),
         include_path=tuple(settings.include_path),
         trust_task_code=settings.trust_task_code,
+        python_seed=settings.python_seed,
+        numpy_seed=settings.numpy_seed,
         skipped=tuple(name for names in tasks.skipped.values() for name in names),
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 from filters.registry import Filter, build_filter, is_registered
 from pipeline.errors import TaskError
 from steps.task_functions import TaskFunctions
+from tasks.task_code import CODE_ERRORS
 
 Documents = Sequence[Mapping[str, Any]]
 # From the answers to all instances, a list of samples each, and their documents: what the next filter gets.
@@ -67,7 +68,7 @@ def _whole(name: str, arguments: Mapping[str, Any], functions: TaskFunctions) ->
     where = functions.where(name)
     try:
         apply = own(**arguments).apply
-    except Exception as error:  # the class is the user's and may raise anything
+    except CODE_ERRORS as error:
         what = f"the filter {name} cannot be made: {type(error).__name__}: {error}"
         raise TaskError(what, where=where) from error
     return _checked(apply, name, where)
@@ -84,7 +85,7 @@ def _checked(apply: Callable[[list[Any], list[dict[str, Any]]], Any], name: str,
     def checked(values: list[Any], documents: Documents) -> list[Any]:
         try:
             filtered = list(apply(values, [dict(document) for document in documents]))
-        except Exception as error:  # the function is the user's and may raise anything
+        except CODE_ERRORS as error:
             what = f"the filter {name} fails: {type(error).__name__}: {error}"
             raise TaskError(what, where=where) from error
         if len(filtered) != len(values):

@@ -11,17 +11,15 @@ from pipeline.errors import InputError
 from pipeline.execution import Spec
 from pipeline.rows import ScoredRow, to_plain
 from tasks.class_scorer import unpacked_scorer
-from tasks.python_class import harness_version
 from tasks.task import Task
+from tasks.task_code import CODE_ERRORS
 
 _SOURCE = "process_results"  # under which a row's flags say why it has no values
 
 
 def class_scoring(task: Task) -> dict[str, Any]:
-    """`{"class": …}` for a task of a Python class: all that the values follow from."""
-    if task.scorer is None:
-        return {}
-    return {"class": {key: code.content for key, code in task.code.items()} | {"lm_eval": harness_version()}}
+    """`{"class": …}` for a task of a Python class: all that an object of it, and so its values, follow from."""
+    return {"class": task.definition()["request"]} if task.scorer is not None else {}
 
 
 class ClassValues:
@@ -38,7 +36,7 @@ class ClassValues:
                 row.values |= self._values(item)
             except InputError:
                 raise
-            except Exception as error:  # noqa: BLE001  # the row boundary: the instrument failed, so the values are missing, not 0
+            except CODE_ERRORS as error:  # the row boundary: the instrument failed, so the values are missing, not 0
                 row.flags.setdefault("metric_errors", {})[_SOURCE] = f"{type(error).__name__}: {error}"
                 row.values |= dict.fromkeys(self._scorer.names())
 

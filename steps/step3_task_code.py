@@ -21,6 +21,7 @@ from steps.task_functions import task_functions, unpacked
 from steps.value_kinds import DEFAULT_AGGREGATION, value_kind, valued_by_code
 from tasks.definition import EVALUATE
 from tasks.task import MetricSpec, Task
+from tasks.task_code import CODE_ERRORS
 
 
 def scoring_code(task: Task) -> dict[str, Any]:
@@ -88,7 +89,7 @@ class TaskCodeValues:
     ) -> None:
         try:
             row.values |= function(item)
-        except Exception as error:  # noqa: BLE001  # the row boundary: the instrument failed, so the value is missing, not 0
+        except CODE_ERRORS as error:  # the row boundary: the instrument failed, so the value is missing, not 0
             row.flags.setdefault("metric_errors", {})[source] = f"{type(error).__name__}: {error}"
             row.values |= dict.fromkeys(expected)
 

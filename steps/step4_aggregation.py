@@ -24,6 +24,7 @@ from stats.objects import ObjectColumn, estimate_objects
 from stats.vectors import VectorColumn
 from steps.chained import ChainedStep, run_units
 from steps.context import Context
+from steps.step3_class import class_scoring
 from steps.step4_slice_groups import slice_group_rows
 from steps.units import Unit
 from steps.value_kinds import Form, ValueKind, value_kind
@@ -63,7 +64,7 @@ def aggregation(settings: Step4Settings) -> ChainedStep:
         }
         groups = {"slice_groups": task.slice_groups} if task.slice_groups else {}
         used = {metric.aggregation for metric in task.metrics}
-        code = {key: one.content for key, one in task.code.items() if key in used or task.scorer is not None}
+        code = class_scoring(task) or {key: one.content for key, one in task.code.items() if key in used}
         by_code = {"code": code, "resamples": settings.task_code_resamples} if code else {}
         return {"task": task.name, "metrics": own, "confidence": settings.confidence, **groups, **by_code}
 

@@ -43,6 +43,7 @@ def report_basis(settings: Step4Settings, context: Context, manifest: Manifest, 
             for task in tasks.tasks:
                 inputs[f"{model.name}/{task.name}/{VIEWS[step]}"] = _content(entries.get(task.name))
     shown = {task.name: [task.primary_metric, *(metric.name for metric in task.metrics)] for task in tasks.tasks}
+    own_code = any(task.code for task in tasks.tasks)
     return Basis(
         version=_VERSION,
         inputs=inputs,
@@ -52,6 +53,7 @@ def report_basis(settings: Step4Settings, context: Context, manifest: Manifest, 
             "tasks": list(manifest.tasks),
             "groups": {group.name: msgspec.to_builtins(group) for group in tasks.groups},
             "primary_metrics": shown,
+            **({"resamples": settings.task_code_resamples} if own_code else {}),
         },
     )
 

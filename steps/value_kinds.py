@@ -13,6 +13,7 @@ from pipeline.errors import TaskError
 from stats.objects import Figure
 from steps.task_functions import TaskFunctions, task_functions
 from tasks.task import ClassScorer, MetricSpec, Task
+from tasks.task_code import CODE_ERRORS
 
 DEFAULT_AGGREGATION = "mean"  # of values that a task's code gives without saying how they are aggregated
 Form = Literal["numbers", "counts", "objects"]
@@ -94,7 +95,7 @@ def _by_code(functions: TaskFunctions, key: str) -> Figure:
             return float(functions[key](values))
         except TaskError:
             raise
-        except Exception as error:  # the function is the user's and may raise anything
+        except CODE_ERRORS as error:
             what = f"the aggregation {key} fails: {type(error).__name__}: {error}"
             raise TaskError(what, where=functions.where(key)) from error
 

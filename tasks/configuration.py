@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.errors import TaskError
 from pipeline.rows import to_plain
-from tasks.groups import Resolver
+from tasks.entries import Resolver
 from tasks.harness_task import HarnessTask
 from tasks.index import TaskIndex
 from tasks.task import Group, Task

@@ -11,7 +11,7 @@ from pipeline.fingerprint import FileHashes, digest
 from tasks.data_readers import Record
 from tasks.datasets import as_table
 from tasks.split_documents import Seeds
-from tasks.task_code import code_hash, load_function
+from tasks.task_code import CODE_ERRORS, code_hash, load_function
 from tasks.task_file import FunctionReference
 
 
@@ -32,7 +32,7 @@ class CustomData:
         self._seeds.sow()
         try:
             splits = self._function(**self._arguments)
-        except Exception as error:  # the function is the user's and may raise anything
+        except CODE_ERRORS as error:
             what = f"the function fails: {type(error).__name__}: {error}"
             fix = "What it is called with is the task's `metadata`, over which the run's YAML may set its own."
             raise TaskError(what, where=self._reference.where, fix=fix) from error
@@ -46,6 +46,9 @@ class CustomData:
 
     def records(self, split: str) -> Iterator[Record]:
         for number, data in enumerate(self._split(split), 1):
+            if not isinstance(data, Mapping):
+                what = f"the function must give documents by column, and record {number} of {split} is {data!r}"
+                raise TaskError(what[:200], where=self._reference.where)
             yield Record(dict(data), f"{self._reference.reference}, {split}, record {number}")
 
     def table(self, split: str) -> Any:

@@ -15,9 +15,7 @@ from tasks.task_config import TaskConfig
 from tasks.task_file import FunctionReference
 
 _REQUEST_KEYS = (
-    "python_class",
     "output_type",
-    "custom_dataset",
     "training_split",
     "validation_split",
     "test_split",
@@ -140,6 +138,8 @@ def task_definition(
 ) -> dict[str, Any]:
     """The four sections, functions with the hash of their code."""
     settings = {key: _plain(getattr(config, key), file_hashes) for key in _REQUEST_KEYS}
+    if config.custom_dataset is not None:
+        settings["custom_dataset"] = _plain(config.custom_dataset, file_hashes)
     sections = scoring_sections(filters, metrics, config)
     sections["aggregation"]["code"] = {key: one.content for key, one in code.items()}
     if config.process_results is not None:

@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.console import warn_once
 from pipeline.errors import TaskError
 from pipeline.requests import Message
-from tasks.task_code import load_function
+from tasks.task_code import CODE_ERRORS, load_function
 from tasks.task_config import FieldValue
 from tasks.task_file import FunctionReference
 from tasks.templates import Template, missing_column
@@ -57,7 +57,7 @@ class DocumentField:
         assert self._function is not None
         try:
             return self._function(data)
-        except Exception as error:  # the function is the user's and may raise anything
+        except CODE_ERRORS as error:
             what = f"the function fails on {label}: {type(error).__name__}: {error}"
             raise TaskError(what, where=self.where) from error
 

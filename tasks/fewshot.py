@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Literal, Protocol
 
 from pipeline.errors import TaskError
+from tasks.task_code import CODE_ERRORS
 
 Data = Mapping[str, Any]
 # Whether the question itself may be in the pool. `apart`: no. `drawn`: one more is drawn, and the question taken out.
@@ -88,14 +89,14 @@ class OwnSampler:
         self._where = where
         try:
             self._sampler = kind(list(pool), rnd=seed)
-        except Exception as error:  # the class is the user's and may raise anything
+        except CODE_ERRORS as error:
             what = f"the few-shot sampler cannot be made: {type(error).__name__}: {error}"
             raise TaskError(what, where=where, fix="It is called with (documents, rnd=seed).") from error
 
     def shots(self, question: Data) -> Sequence[Data]:
         try:
             drawn = list(self._sampler.sample(n=self._count, eval_doc=question if self._excluding else None))
-        except Exception as error:  # the class is the user's and may raise anything
+        except CODE_ERRORS as error:
             what = f"the few-shot sampler fails: {type(error).__name__}: {error}"
             raise TaskError(what, where=self._where) from error
         if len(drawn) != self._count or not all(isinstance(one, Mapping) for one in drawn):

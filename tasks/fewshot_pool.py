@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.errors import TaskError
 from tasks.fewshot import FirstSampler, Overlap, OwnSampler, RandomSampler, Sampler
 from tasks.split_documents import SplitDocuments
-from tasks.task_code import load_function
+from tasks.task_code import CODE_ERRORS, load_function
 from tasks.task_config import TaskConfig
 from tasks.task_file import FunctionReference
 
@@ -70,7 +70,7 @@ class FewshotPool:
         where = self._config.file.where("fewshot_config", "samples")
         try:
             samples = self._samples() if callable(self._samples) else self._samples
-        except Exception as error:  # the function is the user's and may raise anything
+        except CODE_ERRORS as error:
             raise TaskError(f"`samples` fails: {type(error).__name__}: {error}", where=where) from error
         if not isinstance(samples, list) or not all(isinstance(one, dict) for one in samples):
             raise TaskError("`samples` of fewshot_config must be a list of documents", where=where)

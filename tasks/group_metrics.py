@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.console import warn_once
 from pipeline.errors import TaskError
-from tasks.task_file import FunctionReference, TaskFile, remark
+from tasks.task_file import FunctionReference, TaskFile
 
 _KEYS = frozenset({"metric", "aggregation", "weight_by_size", "filter_list"})
 
@@ -38,7 +39,7 @@ def _entry(file: TaskFile, entry: Any, number: int) -> Mapping[str, Any]:
     _check_aggregation(entry.get("aggregation", "mean"), where)
     weighted, filters = entry.get("weight_by_size", True), entry.get("filter_list")
     if not isinstance(weighted, bool):
-        remark(f"{where}: `weight_by_size` is true or false; {weighted!r} counts as {str(bool(weighted)).lower()}")
+        warn_once(f"{where}: `weight_by_size` is true or false; {weighted!r} counts as {str(bool(weighted)).lower()}")
     names = [filters] if isinstance(filters, str) else filters
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise TaskError("`filter_list` of a group takes the name of a filter pipeline, or a list of them", where=where)
@@ -55,6 +56,6 @@ def _metric(entry: Any) -> str | None:
 def _check_aggregation(aggregation: Any, where: str) -> None:
     if isinstance(aggregation, FunctionReference):
         message = f"groups are aggregated by `mean` alone; {aggregation.reference} is not called, nor is it in lm_eval"
-        remark(f"{where}: {message}")
+        warn_once(f"{where}: {message}")
     elif aggregation != "mean":
         raise TaskError("groups are aggregated by `mean` alone", where=where)

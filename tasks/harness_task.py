@@ -87,8 +87,10 @@ class HarnessTask:
         """Sections `request`, `filters`, `metrics`, `aggregation`; each holds all that its step depends on."""
         sections = task_definition(self.config, self.filters, self.metrics, self.code, self._file_hashes)
         sections["request"]["dataset"] = self._documents.source.description()
-        if self.config.process_docs is not None or self.config.custom_dataset is not None:
+        if self._documents.made_by_code or self.config.custom_dataset is not None:
             sections["request"]["seeds"] = vars(self._seeds)
+        if self.process_results is not None:
+            sections["request"]["target_as_given"] = True
         if self._unconditional:
             sections["request"]["unconditional"] = True
         plain: dict[str, Any] = to_plain(sections, f"the task {self.name}")

@@ -1,6 +1,6 @@
 """Which task, group or tag a name means: those of this project and of the run's folders, or lm_eval's bundled ones.
 
-What each file defines is `defined_names.py`; following groups to their members is `groups.py`.
+What each file defines is `defined_names.py`; following groups to their members is `members.py`.
 """
 
 from __future__ import annotations

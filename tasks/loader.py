@@ -14,7 +14,7 @@ from tasks import character_eval
 from tasks.class_data import LocalSettings
 from tasks.custom_dataset import CustomData
 from tasks.datasets import DataSource, open_source
-from tasks.groups import Resolver
+from tasks.entries import Resolver
 from tasks.harness_task import HarnessTask
 from tasks.imported import LettersTask, PredictedTask
 from tasks.index import TaskIndex

@@ -1,6 +1,6 @@
 """From a name to task files: through groups, nested or written out in place, and tags, with what groups override.
 
-What a run's entry may be is `groups.py`; building tasks of the files is `loader.py`.
+What a run's entry may be is `entries.py`; building tasks of the files is `loader.py`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.console import warn_once
 from pipeline.errors import TaskError
 from tasks.group_metrics import group_metrics
 from tasks.index import TaskIndex
 from tasks.task import Group
-from tasks.task_file import Origin, TaskFile, inline_file, read_task_file, remark
+from tasks.task_file import Origin, TaskFile, inline_file, read_task_file
 
 # Keys of a group itself; all others are settings for its members.
 _GROUP_KEYS = frozenset({"group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag"})
@@ -141,7 +142,7 @@ class Members:
 def _remarked(file: TaskFile) -> TaskFile:
     """The file, whose repeated keys the user is told about."""
     for problem in file.warnings:
-        remark(f"{problem}; until then the last one counts")
+        warn_once(f"{problem}; until then the last one counts")
     return file
 
 

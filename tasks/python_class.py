@@ -21,7 +21,7 @@ from pipeline.fingerprint import FileHashes
 from tasks.class_data import ClassData, LocalSettings
 from tasks.split_documents import Seeds
 from tasks.task import TaskCode
-from tasks.task_code import load_code, load_function
+from tasks.task_code import CODE_ERRORS, load_code, load_function
 from tasks.task_file import FunctionReference
 
 _HARNESS = "lm_eval"
@@ -81,7 +81,7 @@ class PythonClass:
             return function()
         except EvaluationError:
             raise
-        except Exception as error:  # the class is the user's and may raise anything
+        except CODE_ERRORS as error:
             failed = f"{what} of the class {self.code.name} fails: {type(error).__name__}: {error}"
             raise TaskError(failed, where=self.code.where) from error
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.errors import TaskError
 from tasks.datasets import DataSource
-from tasks.task_code import load_function
+from tasks.task_code import CODE_ERRORS, load_function
 from tasks.task_config import TaskConfig
 from tasks.task_file import FunctionReference
 
@@ -45,6 +45,11 @@ class SplitDocuments:
         self._fewshot_process: FunctionReference | None = config.fewshot_config.get("process_docs", self._process)
         self._fewshot = _loaded(self._fewshot_process, trusted)
 
+    @property
+    def made_by_code(self) -> bool:
+        """Whether a function of the task's own, which may draw at random, has a part in any document."""
+        return self._own is not None or self._fewshot is not None
+
     def read(self, split: str) -> Iterator[dict[str, Any]]:
         """The documents that are asked about."""
         return self._read(split, self._own, self._process)
@@ -63,7 +68,7 @@ class SplitDocuments:
         self._seeds.sow()
         try:
             processed = [dict(data) for data in function(table)]
-        except Exception as error:  # the function is the user's and may raise anything
+        except CODE_ERRORS as error:
             what = f"process_docs fails on the split {split}: {type(error).__name__}: {error}"
             raise TaskError(what, where=reference.where) from error
         yield from processed

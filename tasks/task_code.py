@@ -20,6 +20,9 @@ from tasks.index import BUNDLED
 from tasks.task import TaskCode
 from tasks.task_file import FunctionReference, shown
 
+# Whatever code of a user's may raise; SystemExit would end the run without a word.
+CODE_ERRORS = (Exception, SystemExit)
+
 
 def load_function(reference: FunctionReference, trusted: bool) -> Callable[..., Any]:
     """The function that a task file names. Raises TaskError where it is not trusted, or cannot be loaded."""
@@ -116,6 +119,6 @@ def _module(path: Path, where: str) -> Any:
         sys.modules[package] = folder
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # the file is the user's and may raise anything
+    except CODE_ERRORS as error:
         sys.modules.pop(name, None)
         raise TaskError(f"{shown(path)} fails when imported: {type(error).__name__}: {error}", where=where) from error

@@ -8,12 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline import strict_yaml
-from pipeline.console import warn
 from pipeline.errors import InputError, Problem, TaskError
 
 
@@ -76,12 +74,6 @@ def shown(path: Path) -> str:
     """The path as messages show it: relative where it lies below the working directory."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
-
-
-@cache
-def remark(text: str) -> None:
-    """Warn of something in a task file, once a process: each step reads the files again, and tasks share templates."""
-    warn(text)
 
 
 def read_task_file(path: Path) -> TaskFile:

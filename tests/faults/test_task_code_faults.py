@@ -28,6 +28,12 @@ def fails(*arguments, **named):
 def documents(*arguments, **named):
     return [{"q": "s", "a": "t"}]
 
+def ends(*arguments, **named):
+    raise SystemExit(3)
+
+def texts(*arguments, **named):
+    return {"test": ["no mapping"]}
+
 def nothing(*arguments, **named):
     return None
 
@@ -183,6 +189,22 @@ def test_code_that_fails_on_documents(tmp_path: Path, place: str) -> None:
     text, line = PLACES[place]
     message = said(tmp_path, text.replace("CODE", "!function own.fails"), **without_files(place))
     assert message.startswith(f"mine.yaml:{line}: {CALLED[place]}")
+
+
+@pytest.mark.parametrize("place", CALLED)
+def test_code_that_would_end_the_process_is_told_too(tmp_path: Path, place: str) -> None:
+    text, line = PLACES[place]
+    message = said(tmp_path, text.replace("CODE", "!function own.ends"), **without_files(place))
+    assert message.startswith(
+        f"mine.yaml:{line}: {CALLED[place].replace('ValueError: cannot do this', 'SystemExit: 3')}"
+    )
+
+
+def test_a_function_that_makes_something_else_than_documents(tmp_path: Path) -> None:
+    text, line = PLACES["custom_dataset"]
+    message = said(tmp_path, text.replace("CODE", "!function own.texts"), data_files=None)
+    wanted = "the function must give documents by column, and record 1 of test is 'no mapping'"
+    assert message.startswith(f"mine.yaml:{line}: {wanted}")
 
 
 GIVEN = {

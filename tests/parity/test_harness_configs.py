@@ -18,7 +18,7 @@ import yaml
 
 from pipeline.errors import InputError
 from tasks import members
-from tasks.groups import Resolver
+from tasks.entries import Resolver
 from tasks.index import TaskIndex
 from tasks.task_config import read_config
 from tasks.task_file import FunctionReference, TaskFile, read_task_file

@@ -87,6 +87,17 @@ class Stateful(Plain):
         return {"relative": len(doc["q"]) / self.longest}
 
 
+class Scaled(Plain):
+    """Values rows by a key of its file."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.scale = config["scale"]
+
+    def process_results(self, doc, results):
+        return {"scaled": self.scale}
+
+
 class Filtered(Plain):
     def __init__(self, config):
         super(Plain, self).__init__(config={"filter_list": config["filter_list"]})
@@ -244,6 +255,14 @@ def test_a_second_run_asks_nothing_and_changed_code_does_not_either(own: Project
     run(own)
     assert len(own.answered()) == calls
     assert [row["target"] for row in view(own, 1)] == ["b"] * 6
+
+
+def test_a_key_of_the_file_that_the_class_values_rows_by_makes_the_values_stale(own: Project) -> None:
+    for scale in (2.0, 3.0):
+        write_task(own, "Scaled", f"scale: {scale}\n")
+        run(own)
+        assert [row["values"]["scaled"] for row in view(own, 3)] == [scale] * 6
+        assert {row["metric"]: row["value"] for row in view(own, 4)}["scaled"] == scale
 
 
 def test_the_run_wins_over_what_the_class_asks_with(own: Project) -> None:

@@ -211,6 +211,16 @@ def test_a_setting_stands_in_the_section_of_the_step_that_it_decides(
     assert {name for name in before if before[name] != after[name]} == changed
 
 
+def test_what_code_has_no_part_in_says_nothing_of_code(files: Files) -> None:
+    """A key that is added to the section of requests would make every step 1 that was run before out of date."""
+    plain = sections(files, "")["request"]
+    assert not {"custom_dataset", "seeds", "target_as_given", "unconditional"} & plain.keys()
+    folder = files(one="TASK\nprocess_results: !function utils.score\n")
+    (folder / "utils.py").write_text("def score(doc, results):\n    return {}\n")
+    (task,) = load(folder, "one", trusted=True).tasks
+    assert task.definition()["request"] == {**plain, "target_as_given": True}
+
+
 def test_inputs_are_the_files_read_and_move_with_their_content(files: Files, tmp_path: Path) -> None:
     folder = files(one="TASK")
     (task,) = load(folder, "one").tasks

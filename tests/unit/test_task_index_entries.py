@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import console
 from pipeline.errors import TaskError
-from tasks.groups import Resolved, Resolver
+from tasks.entries import Resolved, Resolver
 from tasks.index import TaskIndex
 from tasks.listing import list_tasks
-from tasks.task_file import remark
 
 FILES = {
     "one.yaml": "include: base\ntask: one\n",
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.chdir(tmp_path)
-    remark.cache_clear()  # what other tests were told of files of these names
+    monkeypatch.setattr(console._console, "said", set())  # what other tests were told of files of these names
     return tmp_path / "mine"
 
 
