@@ -1,7 +1,7 @@
 """Every flag of `lm_eval run` in lm-evaluation-harness 0.4.13, and what it is here.
 
 A row is what `from-lm-eval` goes by and what docs/from-lm-eval.md shows. The values of `--model_args` are
-`lm_eval_model_args.py`, what stands before the command is `lm_eval_launch.py`.
+`model_args.py`, what stands before the command is `launch.py`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`from-lm-eval`: an lm-evaluation-harness command line as a run file of this project, or why that cannot be.
 
-What each flag becomes stands in the tables `lm_eval_flags.py`, `lm_eval_model_args.py` and `lm_eval_models.py`.
+What each flag becomes stands in the tables `flags.py`, `model_args.py` and `models.py`.
 """
 
 from __future__ import annotations

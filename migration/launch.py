@@ -1,6 +1,6 @@
 """What stands before `lm_eval` on a command line: environment variables, and the options of accelerate and torchrun.
 
-Rows as in `lm_eval_flags.py`.
+Rows as in `flags.py`.
 """
 
 from __future__ import annotations

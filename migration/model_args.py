@@ -1,5 +1,5 @@
 """Every model argument of lm-evaluation-harness 0.4.13's `hf` models: HFLM's parameters, and what it hands to
-`from_pretrained`. Other model types are `lm_eval_models.py`.
+`from_pretrained`. Other model types are `models.py`.
 """
 
 from __future__ import annotations

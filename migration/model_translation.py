@@ -20,6 +20,7 @@ _ENGINE = "step1.engine"
 _DTYPES = {"half": "float16", "float": "float32"}  # torch's short names
 _KNOWN_DTYPES = ("auto", "float32", "bfloat16", "float16")
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
+_SECRET = re.compile(r"((use_)?auth_|hf_|access_|api_)?(token|key)|password")  # whose values no message repeats
 
 
 def translate_model(command: LmEvalCommand, run: RunFile) -> None:
@@ -45,7 +46,7 @@ def translate_model(command: LmEvalCommand, run: RunFile) -> None:
 
 
 def _translate_argument(name: str, value: Any, model: str, command: LmEvalCommand, run: RunFile) -> None:
-    where = f"--model_args {name}={value}"
+    where = f"--model_args {name}" if _SECRET.fullmatch(name) else f"--model_args {name}={value}"
     kind = MODEL_TYPES.get(model)
     own = {one.name: one for one in kind.arguments} if kind else {}
     option = own.get(name) or HF_ARGUMENTS.get(name)
@@ -62,8 +63,8 @@ def _translate_argument(name: str, value: Any, model: str, command: LmEvalComman
         return
     if option.status == "refused":
         command.refuse(where, option.refusal())
-    elif name in ARGUMENT_HANDLERS:
-        ARGUMENT_HANDLERS[name](value, where, command, run)
+    elif name in ARGUMENT_TRANSLATIONS:
+        ARGUMENT_TRANSLATIONS[name](value, where, command, run)
     elif option.setting:
         run.put(option.setting, value)
 
@@ -167,7 +168,7 @@ def _as_one_line(run: RunFile) -> None:
         run.put("step1.model", model["path"])
 
 
-ARGUMENT_HANDLERS: Mapping[str, Translate] = {
+ARGUMENT_TRANSLATIONS: Mapping[str, Translate] = {
     "backend": _backend,
     "dtype": _dtype,
     "torch_dtype": _dtype,

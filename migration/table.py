@@ -1,7 +1,6 @@
 """What a row of the tables about lm-evaluation-harness says: one of its options, and what it is in this project.
 
-The rows stand in `lm_eval_flags.py`, `lm_eval_launch.py`, `lm_eval_model_args.py` and `lm_eval_models.py`. Nothing is
-parsed here.
+The rows stand in `flags.py`, `launch.py`, `model_args.py` and `models.py`. Nothing is parsed here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An lm-evaluation-harness command line as a run file: each flag by its row of the table, or a problem with the reason.
 
-The model arguments are `lm_eval_model_translation.py`.
+The model arguments are `model_translation.py`.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def _translate_flag(name: str, value: Any, command: LmEvalCommand, run: RunFile)
     option = FLAGS[name]
     if value is False and option.kind == "switch":
         return
-    if name in HANDLERS:
-        HANDLERS[name](value, command, run)
+    if name in TRANSLATIONS:
+        TRANSLATIONS[name](value, command, run)
     elif option.status == "refused":
         if value not in option.neutral:
             command.refuse(f"--{name}", option.refusal())
@@ -260,7 +260,7 @@ def _run_name(command: LmEvalCommand) -> str:
     return name[:_LONGEST_NAME].strip("._-") or "run"
 
 
-HANDLERS: Mapping[str, Translate] = {
+TRANSLATIONS: Mapping[str, Translate] = {
     "tasks": _tasks,
     "include_path": _include_path,
     "num_fewshot": _num_fewshot,

@@ -14,10 +14,10 @@ import pytest
 from migration.command import SUBCOMMANDS
 from migration.flags import FLAGS
 from migration.model_args import HF_ARGUMENTS
-from migration.model_translation import ARGUMENT_HANDLERS
+from migration.model_translation import ARGUMENT_TRANSLATIONS
 from migration.models import MODEL_TYPES
 from migration.table import Option
-from migration.translation import HANDLERS
+from migration.translation import TRANSLATIONS
 from migration.values import DEFAULT_SEEDS, mapping, names, samples, seeds
 from pipeline.config import Step1Settings
 
@@ -133,8 +133,8 @@ def acted_on(option: Option, handlers: dict[str, Any]) -> bool:
 
 
 def test_no_row_is_without_effect() -> None:
-    assert [name for name, row in FLAGS.items() if not acted_on(row, {**HANDLERS, "config": None})] == []
-    assert [name for name, row in HF_ARGUMENTS.items() if not acted_on(row, dict(ARGUMENT_HANDLERS))] == []
+    assert [name for name, row in FLAGS.items() if not acted_on(row, {**TRANSLATIONS, "config": None})] == []
+    assert [name for name, row in HF_ARGUMENTS.items() if not acted_on(row, dict(ARGUMENT_TRANSLATIONS))] == []
     rows = [*FLAGS.values(), *HF_ARGUMENTS.values()]
     assert [row.name for row in rows if row.status == "refused" and not row.note] == []
 

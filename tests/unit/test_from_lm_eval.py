@@ -118,6 +118,13 @@ def test_the_command_to_run_is_said_with_its_environment(capsys: pytest.CaptureF
     assert "hf_secret" not in printed.out + printed.err
 
 
+def test_a_secret_among_the_model_arguments_is_refused_and_not_repeated() -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_lm_eval(shlex.split("lm_eval --model_args pretrained=m,token=hf_x1,hf_token=hf_x2 --tasks x"), None)
+    assert "--model_args token: secrets come from the environment" in str(caught.value)
+    assert "hf_x" not in str(caught.value)
+
+
 def test_devices_of_accelerate_are_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     from_lm_eval(["accelerate launch --gpu_ids 2,3 --num_processes 2 -m " + GPT2], None)  # one word, as in quotes
     assert "CUDA_VISIBLE_DEVICES=2,3 python main.py all run.yaml\n" in capsys.readouterr().err
