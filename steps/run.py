@@ -92,11 +92,13 @@ def _run(step: str, loaded: Loaded, context: Context) -> int:
                 ):
                     return run_line_step(score(settings, calls), settings, context, units)
             case Step4Settings():
-                from steps.step4_lm_eval_layout import write_lm_eval_layout
                 from steps.step4_reports import report
 
                 errors = run_aggregation(aggregation(settings), settings, context, units)
                 report(settings, context, manifest, tasks)
-                write_lm_eval_layout(settings, context, manifest, tasks)
+                if settings.lm_eval_layout is not None:
+                    from steps.step4_lm_eval_layout import write_lm_eval_layout
+
+                    write_lm_eval_layout(settings, context, manifest, tasks)
                 return errors
     raise ValueError(f"no step is called {step}")

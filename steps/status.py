@@ -19,7 +19,6 @@ from steps.manifest import read_manifest
 from steps.step1_generation import reasons, unanswered
 from steps.step1_import import ImportPlan, import_plan, import_reasons
 from steps.step1_plan import Step1Plan, distinct, make_plan
-from steps.step4_lm_eval_layout import layout_reasons
 from steps.step4_report_lock import report_basis, report_reasons
 from steps.steps import chained_step
 from steps.units import Unit
@@ -73,6 +72,8 @@ def _layout_state(loaded: Loaded, path: Path, overrides: Sequence[str]) -> str |
     assert isinstance(loaded.settings, Step4Settings)
     if loaded.settings.lm_eval_layout is None:
         return None
+    from steps.step4_lm_eval_layout import layout_reasons
+
     with Workers(1) as workers:
         context = open_context(loaded.settings, path, overrides, workers, whole_run=True)
     if not context.folder.report_lock.exists():

@@ -54,9 +54,11 @@ _READ = ("step1", "step3", "step4")
 
 
 def write_lm_eval_layout(settings: Step4Settings, context: Context, manifest: Manifest, tasks: TaskSet) -> None:
-    """Write the files of every model for which they are not up to date, and say where. Raises EvaluationError."""
-    if settings.lm_eval_layout is None:
-        return
+    """Write the files of every model for which they are not up to date, and say where. Raises EvaluationError.
+
+    Only for runs whose settings name a folder for them.
+    """
+    assert settings.lm_eval_layout is not None
     root = Path(settings.lm_eval_layout)
     for model in manifest.models:
         lock = context.folder.layout_lock(model.name)
