@@ -54,7 +54,7 @@ def averages(group: Group, tasks: Mapping[str, Iterable[Pair]]) -> dict[Pair, Av
         for pair in every:
             if pair[0] == asked["metric"] and (filters is None or pair[1] in filters):
                 having = tuple(task for task, found in pairs.items() if pair in found)
-                lacking = tuple(task for task in pairs if task not in having)
+                lacking = tuple(task for task, found in pairs.items() if pair not in found)
                 chosen[pair] = Average(having, asked["weight_by_size"], lacking)
     return chosen
 
