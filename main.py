@@ -185,9 +185,18 @@ def _days(text: str) -> float:
     return days
 
 
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = build_parser()
+    options, strange = parser.parse_known_args(arguments)
+    if strange:
+        hint = "; put `--` before the command line of lm_eval" if options.command == "from-lm-eval" else ""
+        parser.error(f"unrecognized arguments: {' '.join(strange)}{hint}")
+    return options
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. Errors are printed, not raised."""
-    options = build_parser().parse_args(arguments)
+    options = _parsed(arguments)
     try:
         code = _run(options)
         sys.stdout.flush()

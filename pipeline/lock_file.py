@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +106,10 @@ def altered(entry: Entry, view: Path, hashes: FileHashes) -> list[str]:
 
 
 def changes(old: Basis, new: Basis) -> Iterator[str]:
-    """What differs between two bases, each difference one phrase such as `generation.temperature: 0 -> 0.7`."""
+    """What differs between two bases, each difference one phrase such as `generation.temperature: 0 -> 0.7`.
+
+    Of what stands there by its hash, the code of a task say, only that it changed.
+    """
     if old.version != new.version:
         yield f"the step's version: {old.version} -> {new.version}"
     for name in sorted(old.inputs.keys() | new.inputs.keys()):
@@ -119,6 +123,7 @@ def changes(old: Basis, new: Basis) -> Iterator[str]:
 
 
 _ABSENT = object()
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
@@ -131,7 +136,7 @@ def _differences(path: str, old: Any, new: Any) -> Iterator[str]:
             label = _label(one, two)
             yield from _differences(f"{path} {label}" if label else f"{path}[{index}]", one, two)
     elif old is _ABSENT or new is _ABSENT or digest(old) != digest(new):
-        yield f"{path}: {_short(old)} -> {_short(new)}"
+        yield f"{path} changed" if _is_hash(old) and _is_hash(new) else f"{path}: {_short(old)} -> {_short(new)}"
 
 
 def _label(one: Any, two: Any) -> str | None:
@@ -139,6 +144,10 @@ def _label(one: Any, two: Any) -> str | None:
     if isinstance(one, Mapping) and isinstance(two, Mapping) and one.get("name") == two.get("name"):
         return one.get("name")
     return None
+
+
+def _is_hash(value: Any) -> bool:
+    return isinstance(value, str) and _HASH.fullmatch(value) is not None
 
 
 def _short(value: Any) -> str:

@@ -11,6 +11,7 @@ from pipeline.rows import AggregateRow, restore
 from reports.run_results import Comparison, Groups
 
 MARKS = {"better": "▲", "worse": "▼", "unclear": "≈", "": "Δ"}
+NO_RESULTS = "There are no results: nothing was scored. Each task's answers are in its step2_generation_trans.jsonl."
 
 
 @dataclass(frozen=True)

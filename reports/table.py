@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from pipeline.rows import AggregateRow
-from reports.layout import Layout, headings, labels, lay_out, left_columns
+from reports.layout import NO_RESULTS, Layout, headings, labels, lay_out, left_columns
 from reports.run_results import Comparison, Groups
 from reports.width import column_widths, padded
 
@@ -57,7 +57,7 @@ def markdown_table(lines: Sequence[Sequence[str]], left: int = 1) -> str:
 
 def _table(layout: Layout) -> str:
     if not layout.lines:
-        return "There are no results."
+        return NO_RESULTS
     lines = [[escaped(name) for name in headings(layout)]]
     for line in layout.lines:
         texts = [escaped(cell.with_difference) for cell in line.cells]

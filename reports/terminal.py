@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 
 from pipeline.rows import AggregateRow
-from reports.layout import MARKS, Cell, Layout, headings, labels, lay_out, left_columns
+from reports.layout import MARKS, NO_RESULTS, Cell, Layout, headings, labels, lay_out, left_columns
 from reports.run_results import Comparison, Groups
 from reports.width import column_widths, padded
 
@@ -27,7 +27,7 @@ def results_text(
     """
     layout = lay_out(rows, groups, comparisons)
     if not layout.lines:
-        return "There are no results.\n"
+        return f"{NO_RESULTS}\n"
     return (_drawn(layout, width) if color else _plain(layout)) + _legend(layout, color)
 
 

@@ -38,7 +38,8 @@ class LazyEngine:
 
             plan = self._plan
             adapters = [_adapter(model) for model in plan.models if model.adapter is not None]
-            say(f"loading {plan.settings.model.path}" + (f" and {len(adapters)} adapters" if adapters else ""))
+            others = f" and {len(adapters)} adapter{'s' * (len(adapters) != 1)}" if adapters else ""
+            say(f"loading {plan.settings.model.path}{others}")
             engine = open_engine(
                 plan.settings.engine,
                 plan.folder,

@@ -13,7 +13,14 @@ from tasks.task import Task
 
 
 def check_task(task: Task, faults: list[InputError], *, scored: bool = True) -> None:
-    """Put every fault into `faults`, with its line. What values the answers is loaded, where they are `scored`."""
+    """Put every fault into `faults`, with its line. What values the answers is loaded, where they are `scored`.
+
+    A task that is refused whatever its code says has that one fault: harness files of such tasks load their scorer
+    when imported, and fail in other ways besides.
+    """
+    if scored and task.unsafe_code:
+        faults.append(_unsafe(task))
+        return
     functions = task_functions(task)
     for step in (step for pipeline in task.filters for step in pipeline.steps):
         with gathered(faults):
@@ -23,16 +30,14 @@ def check_task(task: Task, faults: list[InputError], *, scored: bool = True) -> 
                 build_filter(step.name, step.arguments, step.where)
     if scored:
         with gathered(faults):
-            _refuse_unsafe(task)
             check_code(task)
         check_metrics(task, faults)
 
 
-def _refuse_unsafe(task: Task) -> None:
-    if task.unsafe_code:
-        raise TaskError(
-            f"{task.name} is scored by running what a model has written (`unsafe_code`), which is not done outside a "
-            "sandbox, and there is none here",
-            where=place(task, "unsafe_code"),
-            fix="Have its answers alone: predict_only: true",
-        )
+def _unsafe(task: Task) -> TaskError:
+    return TaskError(
+        f"{task.name} is scored by running what a model has written (`unsafe_code`), which is not done outside a "
+        "sandbox, and there is none here",
+        where=place(task, "unsafe_code"),
+        fix="Have its answers alone: predict_only: true",
+    )

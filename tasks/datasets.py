@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -159,7 +160,7 @@ def from_hub(path: str, config: str | None, arguments: Mapping[str, Any], where:
         raise DataError(
             f"the data set {path} could not be had from the Hugging Face hub: {first}",
             where=where,
-            fix="Without network, give the task a local copy in the run's YAML: data_dir: <folder or zip>",
+            fix="Without network, give the task a local copy in the run's YAML: {name: …, data_dir: <folder or zip>}",
         ) from error
 
 
@@ -170,6 +171,20 @@ def as_table(records: Iterable[Mapping[str, Any]]) -> Any:
     except ImportError as error:
         raise MissingPackageError("datasets", "the functions of task files that process documents") from error
     return datasets.Dataset.from_list(list(records))
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """While it lasts, `datasets` draws no bars: a task's documents are processed several times a run."""
+    import datasets
+
+    shown = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
 
 
 def open_source(

@@ -12,6 +12,7 @@ from tasks.index import HARNESS, Definition, TaskIndex
 from tasks.task_file import shown
 
 _HEADER = ("name", "kind", "output type", "metrics", "file")
+_METRICS = 3  # shown of a task; some have dozens
 Line = tuple[str, str, str, str, str]
 
 
@@ -55,5 +56,11 @@ def _definition_line(definition: Definition, prefix: str) -> Line:
     file = f"lm_eval/tasks/{definition.file}" if prefix else shown(definition.path)
     if definition.kind == "group":
         return (name, "group", f"{definition.members} members", "", file)
-    metrics = "by output type" if definition.metrics is None else ", ".join(definition.metrics)
-    return (name, "task", definition.output_type or "Python class", metrics, file)
+    return (name, "task", definition.output_type or "Python class", _metrics(definition), file)
+
+
+def _metrics(definition: Definition) -> str:
+    if definition.metrics is None:
+        return "by output type"
+    first, more = definition.metrics[:_METRICS], len(definition.metrics) - _METRICS
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import TaskError
-from tasks.datasets import DataSource
+from tasks.datasets import DataSource, without_progress_bars
 from tasks.task_code import CODE_ERRORS, load_function
 from tasks.task_config import TaskConfig
 from tasks.task_file import FunctionReference
@@ -67,7 +67,8 @@ class SplitDocuments:
         table = self.source.table(split)
         self._seeds.sow()
         try:
-            processed = [dict(data) for data in function(table)]
+            with without_progress_bars():
+                processed = [dict(data) for data in function(table)]
         except CODE_ERRORS as error:
             what = f"process_docs fails on the split {split}: {type(error).__name__}: {error}"
             raise TaskError(what, where=reference.where) from error

@@ -270,6 +270,11 @@ def test_unsafe_code_is_refused_before_any_work(own: Project) -> None:
     said = run(own, HEAD + "unsafe_code: true\nmetric_list:\n  - metric: !function own.by_keyword\n", 2)
     assert "mine is scored by running what a model has written" in said
     assert "predict_only: true" in said
+    code = own.folder / "tasks" / "own.py"
+    code.write_text("raise RuntimeError('no scorer here')\n" + code.read_text())
+    filters = "filter_list:\n  - {name: x, filter: [{function: custom, filter_fn: !function own.failing}]}\n"
+    said = run(own, HEAD + "unsafe_code: true\n" + filters, 2)
+    assert "no scorer here" not in said, "a second reason, which nothing can be done about"
     assert not (own.folder / "output" / "run").exists() or not own.views(step=1)
 
 
@@ -281,6 +286,6 @@ def test_changed_code_makes_the_steps_that_use_it_stale_and_no_other(own: Projec
     said = own.run("status", str(own.folder / "run.yaml")).stdout
     assert "step1  base  mine: fresh" in said
     assert "step2  base  mine: fresh" in said
-    assert "step3  base  mine: out of date" in said
+    assert "step3  base  mine: out of date: scoring.code.!function own.by_pair changed" in said
     run(own, text)
     assert figures(own)["by_pair", "none"]["value"] == 7.0

@@ -177,6 +177,9 @@ def test_the_command_line_of_this_project_takes_it(tmp_path: Path, capsys: pytes
     assert "the run file cannot be written: Is a directory" in capsys.readouterr().err
     assert main.main(["from-lm-eval", "--", "lm_eval", "--model", "vllm", "--tasks", "x"]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("error: --model vllm: vLLM is not among the engines")
+    with pytest.raises(SystemExit):
+        main.main(["from-lm-eval", *shlex.split(GPT2)])
+    assert "put `--` before the command line of lm_eval" in capsys.readouterr().err
 
 
 def test_a_printed_run_file_runs(project: Project) -> None:

@@ -196,4 +196,8 @@ class TestOfLmEval:
             "lm_eval/tasks/gsm8k/gsm8k.yaml",
         ]
         assert list_tasks("lm_eval:", []) == 0
-        assert len(capsys.readouterr().out.splitlines()) == 1 + 14_683
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 1 + 14_683
+        (bbq,) = (line for line in lines if line.startswith("lm_eval:bbq "))
+        assert "acc, accuracy_amb, accuracy_disamb and 24 more " in bbq
+        assert max(map(len, lines)) < 400
