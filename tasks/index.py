@@ -110,12 +110,22 @@ class TaskIndex:
 
     def unknown(self, name: str, where: str) -> TaskError:
         """The error for a name that stands nowhere."""
-        near = self.near(name)
+        near = self._of_harness(name) or self.near(name)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         listing = f"List all: python main.py tasks {self.prefix}".rstrip()
         own = "" if self.prefix else " Folders with task files of your own: step1.include_path."
         whose = " of lm_eval" if self.prefix else ""
         return TaskError(f"no task, group or tag{whose} is called {name!r}", where=where, fix=f"{hint}{listing}.{own}")
+
+    def _of_harness(self, name: str) -> list[str]:
+        """The name with its prefix, where it lacks only that."""
+        if self.prefix or "*" in name:
+            return []
+        try:
+            harness = TaskIndex.of_harness()
+        except TaskError:  # not installed
+            return []
+        return [f"{HARNESS}{name}"] if name in harness.definitions or name in harness.tags else []
 
 
 def _different(known: list[Definition]) -> list[Definition]:

@@ -178,7 +178,7 @@ class TestOfLmEval:
         assert found.groups["mmlu"].members == ("mmlu_stem", "mmlu_other", "mmlu_social_sciences", "mmlu_humanities")
 
     def test_a_name_without_the_prefix_is_not_looked_up_there(self) -> None:
-        with pytest.raises(TaskError, match="no task, group or tag is called 'hellaswag'"):
+        with pytest.raises(TaskError, match=r"is called 'hellaswag'\n  Did you mean lm_eval:hellaswag\? List all"):
             resolve("hellaswag")
 
     def test_an_unknown_name_is_answered_with_near_ones(self) -> None:
