@@ -13,6 +13,7 @@ from typing import Any
 import filters  # noqa: F401  # registers them all
 import metrics  # noqa: F401  # registers them all
 from filters.registry import build_filter
+from metrics.aggregation import check_aggregation
 from metrics.registry import check_values, find_metric
 from models.adapters import check_adapter
 from models.chat_templates import chosen_template
@@ -152,7 +153,9 @@ def _check_run_metrics(
     for number, metric in enumerate(settings.metrics):
         where = loaded.where("metrics", number)
         with gathered(faults):
-            check_values(find_metric(metric.name, metric.arguments, where), metric.arguments, where)
+            known = find_metric(metric.name, metric.arguments, where)
+            check_values(known, metric.arguments, where)
+            check_aggregation(known, None, where)
         faults += [_no_task(name, names, where) for name in metric.tasks or () if tasks and name not in names]
     if len(faults) == before:
         asked: dict[tuple[str, Any], tuple[str, MetricSpec]] = {}

@@ -365,6 +365,7 @@ def test_a_file_with_one_step_names_its_own_settings(project: Project, models: P
     [
         ({"name": "rouge", "tokenizer": "jeiba"}, "no tokenizer is called 'jeiba'"),
         ({"name": "rouge", "variant": "other"}, "rouge has no variant 'other'"),
+        ({"name": "likelihood"}, "the metric likelihood has no figure of its own"),
     ],
 )
 def test_values_of_metric_arguments_are_checked_before_any_work(project, metric, message):
