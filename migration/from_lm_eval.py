@@ -59,6 +59,9 @@ def _heading(words: Sequence[str]) -> list[str]:
 
 def _write(path: Path, text: str) -> None:
     try:
+        if path.is_file() and path.read_text(encoding="utf-8", errors="replace") != text:
+            fix = "What was changed in it by hand would be lost: name another file, or remove this one"
+            raise InputError("a run file of this name is there already", where=str(path), fix=fix)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -65,6 +65,8 @@ class Resolver:
         files = [one for one in paths if one.name.endswith(_SUFFIXES) and one.is_file()]
         folders = [one for one in paths if one.is_dir()]
         if not files and not folders:
+            if not paths or not paths[0].exists():
+                raise TaskError(f"there is no task file or folder {name}", where=where)
             raise TaskError(f"{name} is neither a task file (.yaml) nor a folder of such files", where=where)
         for file in files:
             Members(self._index, found).add_file(file, where)

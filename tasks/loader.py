@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import TaskSettings
-from pipeline.errors import DataError, TaskError
+from pipeline.errors import DataError, InputError, TaskError, gathered, raise_all
 from pipeline.fingerprint import FileHashes
 from tasks import character_eval
 from tasks.class_data import LocalSettings
@@ -51,19 +51,22 @@ def load_tasks(
     tasks: dict[str, tuple[LoadedTask, TaskSettings]] = {}
     groups: dict[str, Group] = {}
     skipped: dict[str, tuple[str, ...]] = {}
+    faults: list[InputError] = []
     for number, entry in enumerate(entries):
         place = where(number) if where else f"step1.tasks[{number}]"
-        loaded, found = _load_entry(entry, place, index, resolver, build)
-        if find_data:
-            missing = _without_data(loaded, entry, place)
-            skipped |= {entry.name: tuple(missing)} if missing else {}
-        for task in loaded:
-            known = tasks.get(task.name)
-            if known is None:
-                tasks[task.name] = (task, entry)
-            elif not _same_question(known, (task, entry)):
-                raise TaskError(f"the task {task.name} is asked for twice, with different settings", where=place)
-        groups |= found
+        with gathered(faults):
+            loaded, found = _load_entry(entry, place, index, resolver, build)
+            if find_data:
+                missing = _without_data(loaded, entry, place)
+                skipped |= {entry.name: tuple(missing)} if missing else {}
+            for task in loaded:
+                known = tasks.get(task.name)
+                if known is None:
+                    tasks[task.name] = (task, entry)
+                elif not _same_question(known, (task, entry)):
+                    raise TaskError(f"the task {task.name} is asked for twice, with different settings", where=place)
+            groups |= found
+    raise_all(faults)
     found_tasks = TaskSet(tuple(task for task, _ in tasks.values()), tuple(groups.values()), skipped)
     return found_tasks.without({name for names in skipped.values() for name in names})
 

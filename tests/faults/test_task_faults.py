@@ -200,6 +200,12 @@ def test_an_unknown_task_is_told_with_the_nearest_name_and_the_command() -> None
         load_tasks([TaskSettings(name="nothing_*")], [], False, FileHashes(), lambda number: "run.yaml:3")
 
 
+def test_all_entries_that_cannot_be_found_are_told_at_once() -> None:
+    entries = [TaskSettings(name=name) for name in ("gsm8", "blimp", "blmp")]
+    with pytest.raises(EvaluationError, match=r"run:0: .*'gsm8'[\s\S]*run:2: .*'blmp'"):
+        load_tasks(entries, [], False, FileHashes(), lambda number: f"run:{number}")
+
+
 def test_a_name_that_two_files_define_lists_both(tmp_path: Path) -> None:
     (tmp_path / "copy.yaml").write_text(f"{HEAD.replace('mine', 'gsm8k')}{PLAIN}")
     with pytest.raises(EvaluationError, match=r"gsm8k is defined in 2 files[\s\S]*gsm8k/gsm8k\.yaml[\s\S]*copy\.yaml"):

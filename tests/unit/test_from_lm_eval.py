@@ -24,6 +24,7 @@ from tests.project import Project, write_lines
 def run_file(line: str, folder: Path) -> dict[str, Any]:
     """The run file for a command line, as it is read."""
     path = folder / "run.yaml"
+    path.unlink(missing_ok=True)
     assert from_lm_eval(shlex.split(line), path) == 0
     load_all(path, complete=True)
     content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -173,6 +174,12 @@ def test_the_command_line_of_this_project_takes_it(tmp_path: Path, capsys: pytes
     path = tmp_path / "new" / "run.yaml"
     assert main.main(["from-lm-eval", "--output", str(path), "--", *shlex.split(GPT2)]) == 0
     assert at(yaml.safe_load(path.read_text()), "step1.model") == "gpt2"
+    assert main.main(["from-lm-eval", "--output", str(path), "--", *shlex.split(GPT2)]) == 0
+    kept = path.read_text() + "# mine\n"
+    path.write_text(kept)
+    assert main.main(["from-lm-eval", "--output", str(path), "--", *shlex.split(GPT2)]) == 2
+    assert "run.yaml: a run file of this name is there already" in capsys.readouterr().err
+    assert path.read_text() == kept
     assert main.main(["from-lm-eval", "--output", str(tmp_path), "--", *shlex.split(GPT2)]) == 2
     assert "the run file cannot be written: Is a directory" in capsys.readouterr().err
     assert main.main(["from-lm-eval", "--", "lm_eval", "--model", "vllm", "--tasks", "x"]) == 2

@@ -76,8 +76,14 @@ def test_groups_of_a_file_find_their_members_in_the_runs_folders(folder: Path) -
 
 @pytest.mark.parametrize("name", ["mine/gone.yaml", "mine/*/*.yml", "nowhere/at_all"])
 def test_paths_that_are_not_there_are_named(folder: Path, name: str) -> None:
-    with pytest.raises(TaskError, match=r"run\.yaml:1: .* is neither a task file"):
+    with pytest.raises(TaskError, match=r"run\.yaml:1: there is no task file or folder "):
         resolve(name)
+
+
+def test_a_file_that_is_no_task_file_is_said_to_be_none(folder: Path) -> None:
+    (folder / "notes.txt").write_text("")
+    with pytest.raises(TaskError, match=r"mine/notes\.txt is neither a task file"):
+        resolve("mine/notes.txt")
 
 
 def test_a_folder_without_tasks_and_a_file_without_a_name_are_errors(folder: Path) -> None:
