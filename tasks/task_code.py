@@ -5,12 +5,13 @@ Each folder's modules get names of their own, so that two tasks' `utils.py` neve
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,24 @@ def load_function(reference: FunctionReference, trusted: bool) -> Callable[..., 
 def load_code(code: TaskCode) -> Callable[..., Any]:
     """The function or class, once trust is established. Raises TaskError where it cannot be loaded."""
     if not code.path.is_file():
-        raise TaskError(f"the code file {shown(code.path)} is not there", where=code.where)
-    function = getattr(_module(code.path, code.where), code.name, None)
+        raise _no_file(code.path, code.where)
+    module = _module(code.path, code.where)
+    function = getattr(module, code.name, None)
     if not callable(function):
-        raise TaskError(f"{shown(code.path)} has no function {code.name}", where=code.where)
+        known = [name for name, value in vars(module).items() if callable(value)]
+        fix = _meant(code.name, known)
+        raise TaskError(f"{shown(code.path)} has no function {code.name}", where=code.where, fix=fix)
     return function  # type: ignore[no-any-return]
+
+
+def _no_file(path: Path, where: str) -> TaskError:
+    beside = [file.name for file in path.parent.glob("*.py")]
+    return TaskError(f"the code file {shown(path)} is not there", where=where, fix=_meant(path.name, beside))
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"Did you mean {near[0]}?" if near else ""
 
 
 def task_code(reference: FunctionReference, trusted: bool, file_hashes: FileHashes) -> TaskCode:
@@ -45,7 +59,7 @@ def task_code(reference: FunctionReference, trusted: bool, file_hashes: FileHash
     check_trust(reference, trusted)
     path = _module_path(reference)
     if not path.is_file():
-        raise TaskError(f"the code file {shown(path)} is not there", where=reference.where)
+        raise _no_file(path, reference.where)
     return TaskCode(path, _name(reference), code_hash(reference, file_hashes), reference.where)
 
 

@@ -149,7 +149,9 @@ def test_code_that_a_group_sets_is_told_by_the_group_s_line(tmp_path: Path) -> N
     [
         ("own.gone", "own.py has no function gone"),
         ("own.number", "own.py has no function number"),
+        ("own.work", "own.py has no function work\n  Did you mean works?"),
         ("gone.works", "the code file gone.py is not there"),
+        ("owm.works", "the code file owm.py is not there\n  Did you mean own.py?"),
         ("broken.works", "broken.py fails when imported: ImportError: "),
         ("quits.works", "quits.py fails when imported: SystemExit: no Prolog here"),
     ],
