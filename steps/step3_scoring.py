@@ -21,8 +21,8 @@ from pipeline.views import decode_line
 from steps.context import Context, package_versions
 from steps.line_step import LinesDone, LineStep
 from steps.step3_class import ClassValues, class_scoring
+from steps.step3_file_metrics import SCORED_BY_LIKELIHOOD, own_metrics
 from steps.step3_models import Answers, ModelCalls, Questions, model_scope, own_arguments
-from steps.step3_own_metrics import SCORED_BY_LIKELIHOOD, own_metrics
 from steps.step3_task_code import TaskCodeValues, code_packages, scoring_code
 from steps.units import Unit
 from steps.value_kinds import valued_by_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from filters.registry import build_filter
 from pipeline.errors import InputError, TaskError, gathered
 from steps.step2_whole_task import WholePipeline, is_own
-from steps.step3_own_metrics import check_metrics
+from steps.step3_file_metrics import check_metrics
 from steps.step3_task_code import check_code
 from steps.task_functions import task_functions
 from tasks.places import place
