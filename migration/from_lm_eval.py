@@ -38,6 +38,8 @@ def from_lm_eval(words: Sequence[str], output: Path | None) -> int:
     if command.subcommand != "run":
         return _show_task_command(command)
     run = translate(command)
+    if output is not None:
+        run.put("output_dir", f"output/{output.stem}", "named after this file, so that no other run writes there")
     run.heading = _heading(words)
     if command.problems:
         raise ConfigError(list(dict.fromkeys(command.problems)))

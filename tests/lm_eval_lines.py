@@ -18,7 +18,7 @@ TRANSLATED: list[tuple[str, dict[str, Any]]] = [
             "step1.engine.use_model_generation_config": True,
             "step1.apply_chat_template": False,
             "step1.trust_task_code": True,
-            "output_dir": "output/gpt-j-6B_hellaswag",
+            "output_dir": "output/run",
         },
     ),
     (

@@ -39,6 +39,15 @@ def at(settings: dict[str, Any], path: str) -> Any:
     return value
 
 
+def test_a_run_has_the_folder_of_its_file_and_one_that_is_printed_that_of_model_and_tasks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "lm_eval --model hf --model_args pretrained=EleutherAI/gpt-j-6B --tasks hellaswag"
+    assert run_file(line, tmp_path)["output_dir"] == "output/run"
+    assert from_lm_eval(shlex.split(line), None) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["output_dir"] == "output/gpt-j-6B_hellaswag"
+
+
 @pytest.mark.parametrize(("line", "expected"), TRANSLATED, ids=[line[:60] for line, _ in TRANSLATED])
 def test_command_lines_become_run_files(line: str, expected: dict[str, Any], tmp_path: Path) -> None:
     settings = run_file(line, tmp_path)
@@ -209,6 +218,6 @@ def test_a_printed_run_file_runs(project: Project) -> None:
     assert command == "python main.py all made.yaml"
     project.run("check", "made.yaml")
     project.run(*command.split()[2:])
-    found = sorted(path.parent.name for path in project.folder.glob("output/base_sums/*/sums/step4_eval_scores.jsonl"))
+    found = sorted(path.parent.name for path in project.folder.glob("output/made/*/sums/step4_eval_scores.jsonl"))
     assert len(found) == 2
     assert list(project.folder.glob("harness/**/results_*.json"))
