@@ -51,6 +51,7 @@ def state(project: Project) -> str:
     return project.run("status", "run.yaml").stdout.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_files_are_written_where_something_changed(written: Project) -> None:
     (first,) = files(written)
     (adapters,) = files(written, "models__sft__checkpoint-100")

@@ -239,6 +239,7 @@ def test_the_class_values_rows_and_aggregates_them(own: Project) -> None:
     assert figures["unnamed"]["value"] == pytest.approx(sum(unnamed) / 5)
 
 
+@pytest.mark.slow
 def test_a_second_run_asks_nothing_and_changed_code_does_not_either(own: Project) -> None:
     write_task(own)
     run(own)

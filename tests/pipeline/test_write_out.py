@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.project import Project
 
 
+@pytest.mark.slow
 def test_prompts_and_configurations_are_shown_before_the_work(project: Project) -> None:
     tasks = [
         {"name": "gsm8k", "data_dir": "data", "num_fewshot": 1, "limit": 2},

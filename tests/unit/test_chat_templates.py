@@ -110,6 +110,7 @@ def test_the_engine_uses_the_template_of_the_name(base_with_templates: Path) -> 
     assert generated(base_with_templates, DIALOGUE) != expected
 
 
+@pytest.mark.slow
 def test_a_run_that_names_a_template(project: Project) -> None:
     add_chat_template(project.folder / "models/base", "short", SHORT)
     step1 = {
