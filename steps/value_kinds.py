@@ -43,10 +43,8 @@ def value_kind(task: Task, name: str) -> ValueKind:
     if aggregation in functions:
         figure = _by_code(functions, aggregation)
         return ValueKind(metric, aggregation, direction, known.maximum, "objects", figure)
-    if spec is not None and valued_by_code(task, spec) and statistic_of(aggregation) is None:
-        return ValueKind(metric, aggregation, direction, None, "objects", partial(aggregate_raw, aggregation))
-    form: Form = "numbers" if find_aggregation(aggregation).form == "numbers" else "counts"
-    return ValueKind(metric, aggregation, direction, known.maximum, form)
+    raw = spec is not None and valued_by_code(task, spec)
+    return _registered(metric, aggregation, direction, known.maximum, raw=raw)
 
 
 def _of_class(scorer: ClassScorer, name: str) -> ValueKind:
@@ -55,10 +53,15 @@ def _of_class(scorer: ClassScorer, name: str) -> ValueKind:
     known = find_output(name)[1] if gives_values(name) else Output()
     if aggregation is None:
         return ValueKind(name, "its own", direction, known.maximum, "objects", partial(scorer.figure, name))
-    if statistic_of(aggregation) is None:
-        return ValueKind(name, aggregation, direction, None, "objects", partial(aggregate_raw, aggregation))
+    return _registered(name, aggregation, direction, known.maximum, raw=True)
+
+
+def _registered(metric: str, aggregation: str, direction: bool, maximum: float | None, *, raw: bool) -> ValueKind:
+    """Values under an aggregation of this project's; `raw`: made by code, and so kept as given where that must be."""
+    if raw and statistic_of(aggregation) is None:
+        return ValueKind(metric, aggregation, direction, None, "objects", partial(aggregate_raw, aggregation))
     form: Form = "numbers" if find_aggregation(aggregation).form == "numbers" else "counts"
-    return ValueKind(name, aggregation, direction, known.maximum, form)
+    return ValueKind(metric, aggregation, direction, maximum, form)
 
 
 def valued_by_code(task: Task, metric: MetricSpec) -> bool:
