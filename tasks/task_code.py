@@ -24,6 +24,9 @@ from tasks.task_file import FunctionReference, shown
 # Whatever code of a user's may raise; SystemExit would end the run without a word.
 CODE_ERRORS = (Exception, SystemExit)
 
+# By module, why its import failed: the next task that names it need not wait for that again.
+_failed: dict[str, str] = {}
+
 
 def load_function(reference: FunctionReference, trusted: bool) -> Callable[..., Any]:
     """The function that a task file names. Raises TaskError where it is not trusted, or cannot be loaded."""
@@ -127,6 +130,8 @@ def _module(path: Path, where: str) -> Any:
     name = f"{package}.{resolved.stem}"
     if name in sys.modules:
         return sys.modules[name]
+    if name in _failed:
+        raise TaskError(_failed[name], where=where)
     if package not in sys.modules:
         folder = types.ModuleType(package)
         folder.__path__ = [str(resolved.parent)]  # what a module's `from .other import …` looks for
@@ -135,4 +140,5 @@ def _module(path: Path, where: str) -> Any:
         return importlib.import_module(name)
     except CODE_ERRORS as error:
         sys.modules.pop(name, None)
-        raise TaskError(f"{shown(path)} fails when imported: {type(error).__name__}: {error}", where=where) from error
+        _failed[name] = f"{shown(path)} fails when imported: {type(error).__name__}: {error}"
+        raise TaskError(_failed[name], where=where) from error

@@ -21,25 +21,15 @@ from tasks.task import Task
 
 def refusals(names: list[str]) -> dict[str, str]:
     """By name, of a task or group that was asked for or of a group's task, why a run would refuse it."""
-    refused: dict[str, str] = {}
-    left = list(names)
-    while True:
-        tried: list[int] = []
-        try:
-            built = _built(left, tried)
-        except EvaluationError as error:
-            refused[left.pop(tried[-1])] = str(error)  # the entry that was being loaded
-        else:
-            return refused | {task.name: said for task in built if (said := _checked(task))}
-
-
-def _built(names: list[str], tried: list[int]) -> tuple[Task, ...]:
-    def place(number: int) -> str:
-        tried.append(number)
-        return "run.yaml:1"
-
     entries = [TaskSettings(name=f"lm_eval:{name}") for name in names]
-    return load_tasks(entries, [], True, FileHashes(), place, find_data=False).tasks
+    try:
+        built = load_tasks(entries, [], True, FileHashes(), find_data=False).tasks
+    except EvaluationError as error:
+        if len(names) == 1:
+            return {names[0]: str(error)}
+        half = len(names) // 2  # which of them it was that the error is about
+        return refusals(names[:half]) | refusals(names[half:])
+    return {task.name: said for task in built if (said := _checked(task))}
 
 
 def _checked(task: Task) -> str:

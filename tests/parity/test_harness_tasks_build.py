@@ -19,7 +19,7 @@ pytest.importorskip("lm_eval")
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTED = yaml.safe_load((Path(__file__).parent / "harness_refusals.yaml").read_text("utf-8"))
-TOGETHER = 100  # how many tasks one call builds; after a refusal it begins anew
+TOGETHER = 100  # how many tasks one call builds; after a refusal its halves are built
 # What a message says of the kind of refusal, and of what it stands under in the list.
 KINDS = {
     "unsupported": r"lm_eval/tasks/(\w+)/\S+:\d+: `doc_to_\w+` \(\w+\) is not supported",
