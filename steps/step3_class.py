@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from metrics.raw_values import statistic_of
 from metrics.registry import MetricInput
 from pipeline.errors import InputError
 from pipeline.execution import Spec
-from pipeline.rows import ScoredRow, to_plain
+from pipeline.rows import ScoredRow
+from steps.value_kinds import stored
 from tasks.class_scorer import unpacked_scorer
 from tasks.task import Task
 from tasks.task_code import CODE_ERRORS
@@ -42,9 +42,4 @@ class ClassValues:
 
     def _values(self, item: MetricInput) -> dict[str, Any]:
         named = self._scorer.values(item.document, item.response)
-        return {str(name): self._stored(str(name), value) for name, value in named.items()}
-
-    def _stored(self, name: str, value: Any) -> Any:
-        aggregation = self._scorer.aggregation(name)
-        statistic = statistic_of(aggregation) if aggregation is not None else None
-        return to_plain(value if statistic is None else statistic(value), f"the value {name}")
+        return {str(name): stored(str(name), value, self._scorer.aggregation(name)) for name, value in named.items()}

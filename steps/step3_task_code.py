@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from metrics.raw_values import passed_through, statistic_of
+from metrics.raw_values import passed_through
 from metrics.registry import Likelihood, MetricInput
 from metrics.targets import target_texts
 from pipeline.console import warn_once
@@ -18,7 +18,7 @@ from pipeline.errors import MetricError
 from pipeline.execution import Spec
 from pipeline.rows import ScoredRow, to_plain
 from steps.task_functions import task_functions, unpacked
-from steps.value_kinds import DEFAULT_AGGREGATION, value_kind, valued_by_code
+from steps.value_kinds import DEFAULT_AGGREGATION, stored, value_kind, valued_by_code
 from tasks.definition import EVALUATE
 from tasks.task import MetricSpec, Task
 from tasks.task_code import CODE_ERRORS
@@ -74,7 +74,7 @@ class TaskCodeValues:
     ) -> Callable[[MetricInput], dict[str, Any]]:
         """A function of the task's own; without a key a registered metric, as the harness hands it to aggregations."""
         if key is not None:
-            return partial(self._by_metric, name, self._functions[key], arguments)
+            return partial(self._by_metric, name, _of_pair(self._functions[key], arguments))
         of_row = passed_through(name, texts=not self._likelihoods)
         assert of_row is not None
         return lambda item: {name: to_plain(of_row(item), f"the value {name}")}
@@ -107,14 +107,12 @@ class TaskCodeValues:
         scores = [(one.logprob, one.greedy) for one in [*item.response, *(item.unconditional or ())]]
         return [logprob for logprob, _ in scores] if self._rolling else list(scores)
 
-    def _by_metric(
-        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any], item: MetricInput
-    ) -> dict[str, Any]:
+    def _by_metric(self, name: str, valued: Callable[[Any, Any], Any], item: MetricInput) -> dict[str, Any]:
         """A text's value; of several right answers, 1 where any has a value that is not 0."""
         golds = target_texts(item)
         if not isinstance(item.target, (list, tuple)):
-            return self._named(name, _called(function, golds[0] if golds else item.target, item.response, arguments))
-        scores = [_called(function, gold, item.response, arguments) for gold in golds]
+            return self._named(name, valued(golds[0] if golds else item.target, item.response))
+        scores = [valued(gold, item.response) for gold in golds]
         if any(isinstance(score, Mapping) and name not in score for score in scores):
             raise MetricError(f"of several right answers the metric must give a value called {name}, and gives others")
         plain = [score[name] if isinstance(score, Mapping) else score for score in scores]
@@ -128,11 +126,7 @@ class TaskCodeValues:
 
     def _stored(self, name: str, value: Any, metric: str | None = None) -> Any:
         aggregation = self._aggregations.get(metric or name) or DEFAULT_AGGREGATION
-        if aggregation not in self._functions:
-            statistic = statistic_of(aggregation)
-            if statistic is not None:
-                return to_plain(statistic(value), f"the value {name}")
-        return to_plain(value, f"the value {name}")
+        return stored(name, value, None if aggregation in self._functions else aggregation)
 
 
 def _has_effect(metric: MetricSpec, task: Task) -> bool:
@@ -146,14 +140,13 @@ def _is_scored(response: Any) -> bool:
     return isinstance(response, list) and bool(response) and isinstance(response[0], Likelihood)
 
 
-def _called(function: Callable[..., Any], gold: Any, response: Any, arguments: Mapping[str, Any]) -> Any:
-    """The two ways in which the harness calls a metric's function: by keyword, or with the pair."""
-    keywords = {"references": [gold], "predictions": [response], **arguments}
+def _of_pair(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Callable[[Any, Any], Any]:
+    """A metric of a right answer and a text; as in the harness the function takes keywords, or else the pair."""
     try:
-        inspect.signature(function).bind(**keywords)
-    except TypeError:
-        return function([gold, response])
-    return function(**keywords)
+        inspect.signature(function).bind(references=[], predictions=[], **arguments)
+    except (TypeError, ValueError):  # what is written in C may have no signature
+        return lambda gold, text: function([gold, text])
+    return lambda gold, text: function(references=[gold], predictions=[text], **arguments)
 
 
 def check_code(task: Task) -> None:

@@ -10,6 +10,7 @@ from metrics.aggregation import find_aggregation
 from metrics.raw_values import aggregate_raw, passed_through, statistic_of
 from metrics.registry import Output, find_output, gives_values
 from pipeline.errors import TaskError
+from pipeline.rows import to_plain
 from stats.objects import Figure
 from steps.task_functions import TaskFunctions, task_functions
 from tasks.task import ClassScorer, MetricSpec, Task
@@ -62,6 +63,15 @@ def _registered(metric: str, aggregation: str, direction: bool, maximum: float |
         return ValueKind(metric, aggregation, direction, None, "objects", partial(aggregate_raw, aggregation))
     form: Form = "numbers" if find_aggregation(aggregation).form == "numbers" else "counts"
     return ValueKind(metric, aggregation, direction, maximum, form)
+
+
+def stored(name: str, value: Any, aggregation: str | None) -> Any:
+    """What a row keeps of a value made by code; `aggregation`: the registered one of that name, None where it is code.
+
+    Raises TypeError for a value that JSON cannot hold.
+    """
+    statistic = statistic_of(aggregation) if aggregation is not None else None
+    return to_plain(value if statistic is None else statistic(value), f"the value {name}")
 
 
 def valued_by_code(task: Task, metric: MetricSpec) -> bool:
