@@ -141,6 +141,11 @@ def find_metric(name: str, arguments: Mapping[str, Any] | None = None, where: st
     return metric
 
 
+def metrics_for(output_type: str) -> list[str]:
+    """The metrics that are meant for a kind of task, sorted by name."""
+    return sorted(name for name, metric in _METRICS.items() if output_type in metric.output_types)
+
+
 def labelled(name: str, label: str | None) -> str:
     """What values called `name` are called where their metric was asked for under a label."""
     return f"{name}:{label}" if label else name

@@ -31,7 +31,7 @@ from steps.manifest import read_manifest
 from steps.step1_import import import_plan
 from steps.step1_plan import Step1Plan, make_plan
 from steps.step3_models import check_model
-from steps.step3_scoring import task_metrics
+from steps.step3_run_metrics import check_fit, task_metrics
 from steps.task_checks import check_task
 from tasks.task import MetricSpec, TaskSet
 
@@ -156,12 +156,14 @@ def _check_run_metrics(
             known = find_metric(metric.name, metric.arguments, where)
             check_values(known, metric.arguments, where)
             check_aggregation(known, None, where)
+            if tasks and not settings.predict_only:
+                check_fit(metric, tasks.tasks, where)
         faults += [_no_task(name, names, where) for name in metric.tasks or () if tasks and name not in names]
     if len(faults) == before:
         asked: dict[tuple[str, Any], tuple[str, MetricSpec]] = {}
         for task in tasks.tasks if tasks else ():
             with gathered(faults):
-                for spec in task_metrics(task, settings):
+                for spec in task_metrics(task, settings, lambda number: loaded.where("metrics", number)):
                     asked.setdefault((spec.name, spec.arguments.get("model")), (task.name, spec))
         valued = {name for name, _ in asked}
         for number, metric in enumerate(settings.metrics):

@@ -62,7 +62,7 @@ def _fitting(metric: MetricSpec, task: Task) -> MetricSpec | None:
     """
     known = _known(metric, task)
     by_likelihood = task.output_type in SCORED_BY_LIKELIHOOD
-    if not _values(known, task.output_type):
+    if not can_value(known, task.output_type):
         kinds = ", ".join(sorted(known.output_types))
         if by_likelihood:
             warn_once(f"{metric.where}: {metric.name} is for {kinds}, and has no effect on {task.output_type}")
@@ -87,6 +87,7 @@ def _known(metric: MetricSpec, task: Task) -> Metric:
         raise
 
 
-def _values(metric: Metric, output_type: str) -> bool:
+def can_value(metric: Metric, output_type: str) -> bool:
+    """Whether the metric makes sense of a task's answers, where it is asked for by name."""
     kinds = metric.output_types
     return not kinds or output_type in kinds or (metric.name, output_type) in _ALSO_VALUED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import msgspec
 
 import metrics  # noqa: F401  # registers them all
 from metrics.registry import FLAGS, Likelihood, Metric, MetricInput, Values, find_metric, labelled
-from pipeline.config import MetricSettings, Step3Settings
-from pipeline.errors import ConfigError, EvaluationError, MetricError, Problem, TaskError
+from pipeline.config import Step3Settings
+from pipeline.errors import EvaluationError, MetricError
 from pipeline.execution import Chunk, Spec
 from pipeline.memo import MemoReader
 from pipeline.rows import ErrorRecord, LazyDocument, ScoredRow, Status, encode_row, restore, to_plain
@@ -21,12 +21,12 @@ from pipeline.views import decode_line
 from steps.context import Context, package_versions
 from steps.line_step import LinesDone, LineStep
 from steps.step3_class import ClassValues, class_scoring
-from steps.step3_file_metrics import SCORED_BY_LIKELIHOOD, own_metrics
+from steps.step3_file_metrics import SCORED_BY_LIKELIHOOD
 from steps.step3_models import Answers, ModelCalls, Questions, model_scope, own_arguments
+from steps.step3_run_metrics import task_metrics
 from steps.step3_task_code import TaskCodeValues, code_packages, scoring_code
 from steps.units import Unit
-from steps.value_kinds import valued_by_code
-from tasks.task import MetricSpec, Task
+from tasks.task import Task
 
 
 class _Filtered(msgspec.Struct):
@@ -78,50 +78,6 @@ def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
         }
 
     return LineStep(name="step3", version=2, spec=spec, build=build, prepare=prepare)
-
-
-def task_metrics(task: Task, settings: Step3Settings) -> list[MetricSpec]:
-    """The registered metrics that value the task's rows: its own, then those that the run adds.
-
-    Raises ConfigError for two of one name and label. A metric of the task that the run asks for too has the task's
-    arguments with the run's over them; under several labels it is valued several times, and without a label no more.
-    """
-    if settings.predict_only:
-        return []
-    own = own_metrics(task)
-    by_code = {metric.name for metric in task.metrics if valued_by_code(task, metric)} - set(own)
-    chosen: dict[tuple[str, str | None], MetricSpec] = {(name, None): metric for name, metric in own.items()}
-    asked_for: set[tuple[str, str | None]] = set()
-    for number, asked in enumerate(settings.metrics):
-        if not _applies(asked, task):
-            continue
-        key = (asked.name, asked.label)
-        if key in asked_for:
-            message = f"the metric {asked.name} is asked for twice for {task.name}; tell them apart by `label:`"
-            raise ConfigError([Problem(f"step3.metrics[{number}]", message)])
-        if asked.name in by_code and asked.label is None:
-            message = f"{task.name} has values called {asked.name} by its own code; tell them apart by `label:`"
-            raise ConfigError([Problem(f"step3.metrics[{number}]", message)])
-        asked_for.add(key)
-        if asked.name in own and (asked.name, None) not in asked_for:
-            chosen.pop((asked.name, None), None)
-        known = own.get(asked.name, MetricSpec(asked.name))
-        chosen[key] = replace(known, arguments=known.arguments | asked.arguments, label=asked.label)
-    for metric in chosen.values():
-        find_metric(metric.name, metric.arguments, metric.where or "step3.metrics")
-    return list(chosen.values())
-
-
-def _applies(metric: MetricSettings, task: Task) -> bool:
-    if task.scorer is not None:
-        if task.name in (metric.tasks or ()):
-            what = f"{metric.name} cannot value {task.name}: its class makes the requests and values their answers"
-            raise TaskError(what, where="step3.metrics", fix=f"Leave {task.name} out of this metric's `tasks`.")
-        return False
-    if metric.tasks is not None:
-        return task.name in metric.tasks
-    kinds = find_metric(metric.name, metric.arguments, "step3.metrics").output_types
-    return task.output_type in kinds if kinds else task.output_type not in SCORED_BY_LIKELIHOOD
 
 
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:

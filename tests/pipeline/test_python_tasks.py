@@ -304,7 +304,7 @@ def test_metrics_of_the_run_cannot_value_a_class_s_answers(own: Project) -> None
     write_task(own)
     run(own, "check", step3={"metrics": [{"name": "rouge"}]})
     said = run(own, "check", 2, step3={"metrics": [{"name": "rouge", "tasks": ["mine"]}]})
-    assert "rouge cannot value mine: its class makes the requests" in said
+    assert "rouge cannot value mine: a class makes the requests" in said
 
 
 FAULTS = {
