@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]  # summed statistics (resamples, numbers) -> a figure each
-OfDraws = Callable[[Floats], Floats]  # how often each cluster is drawn (resamples, clusters) -> a figure each
 
 RESAMPLES = 1000
-_SEED = 1234
+SEED = 1234
 _CELLS = 4_000_000  # draws held at once: 32 MB
 
 
@@ -25,13 +24,16 @@ class Resampled(NamedTuple):
     high: float | None
 
 
+UNKNOWN = Resampled(None, None, None)
+
+
 def bootstrap(
     rows: Floats,
     clusters: NDArray[np.int64],
     statistic: Statistic,
     confidence: float = 0.95,
     resamples: int = RESAMPLES,
-    seed: int = _SEED,
+    seed: int = SEED,
 ) -> Resampled:
     """The standard deviation of `statistic` over resampled clusters, and its percentile interval.
 
@@ -40,37 +42,22 @@ def bootstrap(
     section 13.3. Equal input gives equal results: the seed is fixed and clusters come in the order of their first rows.
     """
     sums = cluster_sums(rows, clusters)
-
-    def figures(draws: Floats) -> Floats:
-        with np.errstate(invalid="ignore"):  # 0 · inf, of rows that were not drawn
-            return statistic(draws @ sums)
-
-    return resample(len(sums), figures, confidence, resamples, seed)
-
-
-def resample(
-    count: int,
-    figures: OfDraws,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = _SEED,
-    cells: int = 0,
-) -> Resampled:
-    """The spread of `figures` over draws of `count` clusters with replacement, as `bootstrap` describes it.
-
-    `cells`: how many numbers `figures` holds for each resample, where these are more than the clusters.
-    """
+    count = len(sums)
     if count < 2:
-        return Resampled(None, None, None)
+        return UNKNOWN
     generator = np.random.default_rng(seed)
-    at_once = max(1, _CELLS // max(count, cells))
-    found = np.concatenate(
-        [figures(_draws(generator, min(at_once, resamples - start), count)) for start in range(0, resamples, at_once)]
-    )
-    if not np.isfinite(found).all():
-        return Resampled(None, None, None)
-    low, high = np.quantile(found, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Resampled(float(found.std(ddof=1)), float(low), float(high))
+    at_once = max(1, _CELLS // count)
+    parts = [min(at_once, resamples - start) for start in range(0, resamples, at_once)]
+    with np.errstate(invalid="ignore"):  # 0 · inf, of rows that were not drawn
+        return spread(np.concatenate([statistic(_draws(generator, part, count) @ sums) for part in parts]), confidence)
+
+
+def spread(figures: Floats, confidence: float = 0.95) -> Resampled:
+    """Standard deviation and percentile interval of a figure's values over resamples."""
+    if not np.isfinite(figures).all():
+        return UNKNOWN
+    low, high = np.quantile(figures, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    return Resampled(float(figures.std(ddof=1)), float(low), float(high))
 
 
 def cluster_sums(rows: Floats, clusters: NDArray[np.int64]) -> Floats:

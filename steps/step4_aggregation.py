@@ -68,7 +68,7 @@ def aggregation(settings: Step4Settings) -> ChainedStep:
         by_code = {"code": code, "resamples": settings.task_code_resamples} if code else {}
         return {"task": task.name, "metrics": own, "confidence": settings.confidence, **groups, **by_code}
 
-    return ChainedStep(name="step4", version=3, spec=spec)
+    return ChainedStep(name="step4", version=4, spec=spec)
 
 
 def run_aggregation(step: ChainedStep, settings: Step4Settings, context: Context, units: list[Unit]) -> int:
