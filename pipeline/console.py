@@ -28,6 +28,7 @@ class _Console:
     printers: list[Print] = field(default_factory=lambda: [_to_stderr])  # the last one prints
     logs: list[Log] = field(default_factory=list)
     said: set[str] = field(default_factory=set)  # what was said once, and is not to be said again
+    unlogged: list[str] | None = None  # warnings before a log was open, where they are kept
 
 
 _console = _Console()
@@ -80,8 +81,11 @@ def show(text: str) -> None:
 def _note(level: Level, text: str, printed: bool) -> None:
     if printed:
         _console.printers[-1](text)
+    entry = text.removeprefix("warning: ")
+    if level == "WARNING" and not _console.logs and _console.unlogged is not None:
+        _console.unlogged.append(entry)
     for log in _console.logs:
-        log(level, text.removeprefix("warning: "))
+        log(level, entry)
 
 
 @contextmanager
@@ -96,9 +100,23 @@ def printing_with(printer: Print) -> Iterator[None]:
 
 @contextmanager
 def logging_to(log: Log) -> Iterator[None]:
-    """Have notes logged by `log` meanwhile."""
+    """Have notes logged by `log` meanwhile, after the warnings that were kept for it."""
+    for text in _console.unlogged or ():
+        log("WARNING", text)
+    if _console.unlogged:
+        _console.unlogged.clear()
     _console.logs.append(log)
     try:
         yield
     finally:
         _console.logs.remove(log)
+
+
+@contextmanager
+def keeping_warnings() -> Iterator[None]:
+    """Keep what is warned of meanwhile, while no log is open, for the log that opens next."""
+    _console.unlogged = []
+    try:
+        yield
+    finally:
+        _console.unlogged = None

@@ -35,10 +35,11 @@ def run_log(folder: Path) -> Iterator[None]:
     """
     log = _RunLog(folder)
     began = time.monotonic()
-    with log, logging_to(log.write):
+    with log:
         log.write("INFO", f"started: {shlex.join(sys.argv)} ({_versions()})")
         try:
-            yield
+            with logging_to(log.write):
+                yield
         except BaseException as error:
             log.write("ERROR", f"{_reason(error)}\nended after {duration(time.monotonic() - began)}")
             raise

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.config import Shared, Step1Settings, Step2Settings, Step3Settings, Step4Settings
 from pipeline.config_load import Loaded, load, load_all
+from pipeline.console import keeping_warnings
 from pipeline.execution import Spec, Workers
 from pipeline.fingerprint import FileHashes
 from pipeline.interrupts import at_interrupt
@@ -27,6 +28,7 @@ from steps.steps import chained_step
 from tasks.task import Task
 
 
+@keeping_warnings()
 def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
     """Run one step; 0, or 1 where error rows remain. Raises EvaluationError."""
     loaded = load(path, step, overrides)
@@ -37,6 +39,7 @@ def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
     return 1 if errors else 0
 
 
+@keeping_warnings()
 def run_all(path: Path, overrides: Sequence[str]) -> int:
     """Run the four steps in order; error rows of one do not keep the next from running, but make the exit code 1."""
     every = load_all(path, overrides, complete=True)

@@ -147,6 +147,26 @@ def test_the_log_tells_start_notes_and_end(tmp_path: Path, capfd: pytest.Capture
     assert capfd.readouterr().err == "a note\n"
 
 
+def test_warnings_before_the_log_opens_stand_in_it_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    console.warn("of another command")
+    console.set_verbosity("quiet")
+    with console.keeping_warnings():
+        console.warn("too early\nand long")
+        console.say("of no lasting worth")
+        for _ in range(2):
+            with run_log(tmp_path):
+                console.warn("in time")
+    with run_log(tmp_path):
+        console.say("a later command")
+    text = (tmp_path / "run.log").read_text(encoding="utf-8")
+    started, *rest = entries_of(text)
+    assert [entry for entry in rest if entry != started and not entry.startswith("INFO ended")] == [
+        "WARNING too early", "WARNING in time", "WARNING in time", "INFO a later command",
+    ]  # fmt: skip
+    assert "too early\n    and long\n" in text
+    assert capfd.readouterr().err == "warning: of another command\n"
+
+
 def entries_of(text: str) -> list[str]:
     return [f"{match[1]} {match[3]}" for line in text.splitlines() if (match := ENTRY.fullmatch(line))]
 
