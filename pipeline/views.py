@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self, TypeVar
@@ -121,14 +122,32 @@ def raise_storage_error(error: OSError, path: Path) -> NoReturn:
 
 def read_lines(path: Path) -> Iterator[tuple[int, list[bytes]]]:
     """The lines of a view in chunks of about 1 MiB, each with its first line's number (from 1). Raises DataError."""
+    with open_view(path) as view:
+        yield from lines_of(view)
+
+
+def open_view(path: Path) -> BufferedReader:
+    """The view, for `lines_of`. Raises DataError."""
     try:
-        with path.open("rb") as file:
-            number = 1
-            while lines := file.readlines(_CHUNK_BYTES):
-                yield number, lines
-                number += len(lines)
+        return path.open("rb")
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise _unreadable(error, path) from error
+
+
+def lines_of(view: BufferedReader) -> Iterator[tuple[int, list[bytes]]]:
+    """All lines of an open view, as `read_lines` gives them."""
+    try:
+        view.seek(0)
+        number = 1
+        while lines := view.readlines(_CHUNK_BYTES):
+            yield number, lines
+            number += len(lines)
+    except OSError as error:
+        raise _unreadable(error, Path(view.name)) from error
+
+
+def _unreadable(error: OSError, path: Path) -> DataError:
+    return DataError(f"cannot be read ({error.strerror})", where=str(path))
 
 
 def first_broken_line(path: Path) -> int | None:

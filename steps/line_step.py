@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -34,9 +34,13 @@ class LinesDone(msgspec.Struct):
 
 @dataclass(frozen=True)
 class LineStep(ChainedStep):
-    """A step that turns lines into lines; `build` makes the function from the spec."""
+    """A step that turns lines into lines; `build` makes the function from the spec.
+
+    `build_together` does the work of a spec that says `whole_task`, in this process and from the view that it names.
+    """
 
     build: Build[LinesDone]
+    build_together: Callable[[Spec], Iterator[LinesDone]] | None = None
     prepare: Callable[[Unit, Spec, Context], Counter[str]] | None = None  # work of the driver before the lines
 
 
@@ -61,9 +65,8 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> tupl
             f"{step.name} {unit.task.name} of {unit.model}", before.view.rows if before and before.view else None
         ) as progress,
     ):
-        lines = read_lines(source)
-        chunks = [(1, [line for _, some in lines for line in some])] if spec.get("whole_task") else lines
-        for done in context.workers.map(step.build, spec, chunks):
+        whole = step.build_together if spec.get("whole_task") else None
+        for done in whole(spec) if whole else context.workers.map(step.build, spec, read_lines(source)):
             writer.write(done.lines, done.rows)
             counts.update(done.counts)
             for name, (count, reason) in done.failures.items():

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from filters.registry import Filter
 from pipeline.rows import RequestRecord, restore
-from steps.step2_whole_task import Documents
-
-Whole = Callable[[Sequence[Sequence[Any]], Documents], list[Any]]
 
 
 def request_answers(requests: Sequence[RequestRecord]) -> list[list[Any]]:
@@ -34,16 +31,5 @@ def each_request(pipeline: Filter) -> Filter:
 
     def apply(answers: Any, document: Mapping[str, Any]) -> Any:
         return [pipeline(one, document) for one in answers]
-
-    return apply
-
-
-def each_request_together(pipeline: Whole) -> Whole:
-    """The same for a pipeline that sees the whole task: all requests of all documents."""
-
-    def apply(answers: Sequence[Sequence[Any]], documents: Documents) -> list[Any]:
-        owners = [document for document, own in zip(documents, answers, strict=True) for _ in own]
-        values = iter(pipeline([one for own in answers for one in own], owners))
-        return [[next(values) for _ in own] for own in answers]
 
     return apply

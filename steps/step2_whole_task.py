@@ -13,8 +13,10 @@ from pipeline.errors import TaskError
 from steps.task_functions import TaskFunctions
 from tasks.task_code import CODE_ERRORS
 
-Documents = Sequence[Mapping[str, Any]]
-# From the answers to all instances, a list of samples each, and their documents: what the next filter gets.
+# As the harness has them: of each instance a list of samples, and its document.
+Samples = list[Any]
+Documents = list[dict[str, Any]]
+# From what the filter before gives for all instances, and their documents, to what the next filter gets.
 WholeFilter = Callable[[list[Any], Documents], list[Any]]
 
 
@@ -32,29 +34,13 @@ class WholePipeline:
         """Raises TaskError for what cannot be loaded or built."""
         self._steps = [_whole(name, arguments, functions) for name, arguments in steps]
 
-    def __call__(self, answers: Sequence[Sequence[Any]], documents: Documents) -> list[Any]:
-        """A value for each document. `answers` as a filter of the registry takes them; raises TaskError."""
-        split = [_instances(one) for one in answers]
-        owners = [document for document, own in zip(documents, split, strict=True) for _ in own]
-        values: list[Any] = [samples for own in split for samples in own]
+    def __call__(self, instances: Sequence[Samples], documents: Documents) -> list[Any]:
+        """A value for each instance. The lists given stay as they are, whatever the filters do; raises TaskError."""
+        values: list[Any] = [list(samples) for samples in instances]
+        own = list(documents)
         for step in self._steps:
-            values = step(values, owners)
-        flat = iter(values)
-        return [_joined([next(flat) for _ in own], one) for own, one in zip(split, answers, strict=True)]
-
-
-def _instances(answers: Sequence[Any]) -> list[list[Any]]:
-    """The samples of each of the harness's instances: one for a text, one a choice for scores."""
-    if answers and isinstance(answers[0], list):
-        return [[(logprob, greedy)] for logprob, greedy, _ in answers[0]]
-    return [list(answers)]
-
-
-def _joined(values: list[Any], answers: Sequence[Any]) -> Any:
-    """The values of a document's instances as one: of scores with the numbers of tokens that they came with."""
-    if answers and isinstance(answers[0], list):
-        return [[*value[:2], tokens] for value, (_, _, tokens) in zip(values, answers[0], strict=True)]
-    return values[0]
+            values = step(values, own)
+        return values
 
 
 def _whole(name: str, arguments: Mapping[str, Any], functions: TaskFunctions) -> WholeFilter:
@@ -81,15 +67,16 @@ def _document_by_document(one: Filter) -> WholeFilter:
     return apply
 
 
-def _checked(apply: Callable[[list[Any], list[dict[str, Any]]], Any], name: str, where: str) -> WholeFilter:
+def _checked(apply: Callable[[list[Any], Documents], Any], name: str, where: str) -> WholeFilter:
     def checked(values: list[Any], documents: Documents) -> list[Any]:
+        count = len(values)
         try:
-            filtered = list(apply(values, [dict(document) for document in documents]))
+            filtered = list(apply(values, documents))
         except CODE_ERRORS as error:
             what = f"the filter {name} fails: {type(error).__name__}: {error}"
             raise TaskError(what, where=where) from error
-        if len(filtered) != len(values):
-            what = f"the filter {name} gives {len(filtered)} values for {len(values)} answers"
+        if len(filtered) != count:
+            what = f"the filter {name} gives {len(filtered)} values for {count} answers"
             raise TaskError(what, where=where, fix="It must give one for each, in their order.")
         return filtered
 
