@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from models.engine import Engine
-from pipeline.console import log_detail, say, warn
+from pipeline.console import log_detail, say
 from pipeline.errors import StorageError
 from pipeline.fingerprint import canonical, digest
 from pipeline.interrupts import at_interrupt
@@ -22,7 +22,7 @@ from pipeline.requests import CallFailure, GenerateResult, Request, Result, Scor
 from pipeline.rows import encode_row
 from pipeline.views import ViewSummary, ViewWriter
 from steps.calls import Call
-from steps.chained import now, up_to_date
+from steps.chained import now
 from steps.context import Context
 from steps.lazy_engine import LazyEngine
 from steps.manifest import write_manifest
@@ -30,6 +30,7 @@ from steps.partial_view import PartialView
 from steps.prompt_texts import PromptTexts
 from steps.step1_plan import Step1Plan, distinct
 from steps.step1_rows import decode_result, encode_result, make_row
+from steps.step1_summary import say_summary
 from steps.units import Unit, claim
 from steps.write_out import show_tasks
 from tasks.task import Example
@@ -51,31 +52,18 @@ def generate(plan: Step1Plan, context: Context) -> int:
         texts = PromptTexts(plan.settings, lambda: plan.tokenizer_folder)
         show_tasks(plan.tasks.tasks, plan.settings, plan.prompt_settings, texts)
         plan.try_prompts({unit.task.name: unit.task for unit in plan.units if reasons(plan, unit, context)}.values())
+        calls: Counter[str] = Counter()
         with closing(claim(context.folder, "step1", plan.units, lambda unit: reasons(plan, unit, context))) as units:
             for unit in units:
-                _UnitWork(unit, plan, context, memo, engine).run()
-    found = [LockFile(context.folder, "step1", unit.model).get(unit.task.name) for unit in plan.units]
-    entries = [entry for entry in found if entry is not None]
-    errors = sum(entry.counts.get("errors", 0) for entry in entries)
-    say(up_to_date("step1", len(entries), errors))
-    cut = sum(entry.counts.get("truncated", 0) for entry in entries)
-    if cut:
-        warn(f"{cut} prompts were longer than the model's max_length and were cut from the left")
-    for line in _error_lines(entries):
-        say(line)
-    return errors
-
-
-def _error_lines(entries: Sequence[Entry]) -> Iterator[str]:
-    """What the error rows are, a line a kind, with one of its messages."""
-    counts: Counter[str] = Counter()
-    messages: dict[str, str] = {}
-    for entry in entries:
-        for kind, (count, message) in entry.run.get("errors", {}).items():
-            counts[kind] += count
-            messages.setdefault(kind, message)
-    for kind, count in counts.most_common():
-        yield f"  {count} {kind}, such as: {messages[kind]}"
+                work = _UnitWork(unit, plan, context, memo, engine)
+                work.run()
+                calls.update(made=work.made, found=work.found)
+    found = {
+        (unit.model, unit.task.name): LockFile(context.folder, "step1", unit.model).get(unit.task.name)
+        for unit in plan.units
+    }
+    entries = {key: entry for key, entry in found.items() if entry is not None}
+    return say_summary(entries, calls["made"], calls["found"])
 
 
 def reasons(plan: Step1Plan, unit: Unit, context: Context) -> list[str]:
@@ -110,7 +98,8 @@ class _UnitWork:
     context: Context
     memo: Memo
     engine: LazyEngine
-    made: int = 0
+    made: int = 0  # calls
+    found: int = 0  # calls that the memo knew
     tokens: Counter[str] = field(default_factory=Counter)
     errors: dict[str, tuple[int, str]] = field(default_factory=dict)  # kind -> rows, and one of their messages
 
@@ -120,6 +109,7 @@ class _UnitWork:
         examples, calls = self.plan.examples(self.unit.task), self.plan.calls(self.unit)
         every = distinct(calls)
         missing = unanswered(every, self.memo, self.plan.settings.max_attempts)
+        self.found = len(every) - len(missing)
         lock = LockFile(self.context.folder, "step1", self.unit.model)
         basis = self.plan.basis(self.unit)
         entry = self._entry(lock, basis)
@@ -132,7 +122,7 @@ class _UnitWork:
             entry.view, counts = self._write(examples, calls)
             entry.run |= {"engines": self.memo.engine_versions(every), "errors": self.errors}
             entry.state, entry.finished = "done", now()
-            entry.counts = dict(counts | Counter(calls=len(every), memo=len(every) - len(missing)))
+            entry.counts = dict(counts | Counter(calls=len(every), memo=self.found))
         except BaseException as error:  # an interrupted run's time, calls and tokens count too
             try:
                 self._note_end(lock, entry, spent + time.monotonic() - began, made_before)

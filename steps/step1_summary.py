@@ -1,0 +1,51 @@
+"""What step 1 says at its end: views, calls, cut prompts, errors. From the lock file's entries; it counts nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from pipeline.console import say, warn
+from pipeline.lock_file import Entry
+from steps.chained import up_to_date
+
+_NAMED = 3  # tasks
+
+
+def say_summary(entries: Mapping[tuple[str, str], Entry], made: int, found: int) -> int:
+    """Say how the views stand, by model and task; the number of error rows in them.
+
+    `made` and `found`: the calls that this command made, and those that it found in the memo.
+    """
+    errors = sum(entry.counts.get("errors", 0) for entry in entries.values())
+    calls = f"{made} call{'s' * (made != 1)} made, {found} found in the memo" if made or found else "no calls needed"
+    say(f"{up_to_date('step1', len(entries), errors)}; {calls}")
+    cut: Counter[str] = Counter()
+    for (_, task), entry in entries.items():
+        cut[task] += entry.counts.get("truncated", 0)
+    if cut.total():
+        warn(_cut_prompts(cut))
+    for line in _error_lines(entries):
+        say(line)
+    return errors
+
+
+def _cut_prompts(cut: Counter[str]) -> str:
+    """How many prompts were cut, and of which tasks most."""
+    tasks = [f"{task} ({count})" for task, count in cut.most_common() if count]
+    rest = len(tasks) - _NAMED
+    named = ", ".join(tasks[:_NAMED]) + (f" and {rest} more task{'s' * (rest != 1)}" if rest > 0 else "")
+    total = cut.total()
+    return f"{total} prompt{'s' * (total != 1)} cut from the left, to fit the model's max_length: {named}"
+
+
+def _error_lines(entries: Mapping[tuple[str, str], Entry]) -> Iterator[str]:
+    """What the error rows are, a line a kind, with one of its messages."""
+    counts: Counter[str] = Counter()
+    messages: dict[str, str] = {}
+    for entry in entries.values():
+        for kind, (count, message) in entry.run.get("errors", {}).items():
+            counts[kind] += count
+            messages.setdefault(kind, message)
+    for kind, count in counts.most_common():
+        yield f"  {count} {kind}, such as: {messages[kind]}"
