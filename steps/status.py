@@ -107,6 +107,7 @@ def _step_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str])
                 yield from _import_lines(plan, context)
             elif isinstance(settings, Step1Settings):
                 plan = make_plan(settings, context.hashes, loaded[step].where)
+                plan.check_data()
                 yield from step1_lines(plan, context)
             elif plan is not None and not context.folder.manifest.exists():
                 yield from (Line(step, unit.model, unit.task.name, NOT_MADE) for unit in plan.units)

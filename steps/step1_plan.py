@@ -21,7 +21,7 @@ from models.identity import ModelIdentity, model_identity, tokenizer_fingerprint
 from models.locate import model_folder, nearest_folder
 from models.properties import generation_defaults, model_config, resolve_architecture, resolve_dtype, resolve_max_length
 from pipeline.config import NEUTRAL_ENGINE, Step1Settings, TaskSettings
-from pipeline.errors import DataError, TaskError, blamed_on
+from pipeline.errors import DataError, InputError, TaskError, blamed_on, raise_all
 from pipeline.fingerprint import FileHashes, canonical, digest
 from pipeline.lock_file import Basis
 from pipeline.requests import GenerationSettings
@@ -29,6 +29,7 @@ from pipeline.rows import to_plain
 from steps.calls import Call, Sampling, example_calls, generation_dict
 from steps.manifest import Manifest, ModelRecord, make_manifest
 from steps.units import Unit
+from tasks.hub_data import HubUnreachableError, lacking_hub
 from tasks.loader import load_tasks
 from tasks.places import place
 from tasks.split_documents import Seeds
@@ -151,7 +152,8 @@ class Step1Plan:
         return next(model for model in self.models if model.record.name == name)
 
     def configuration(self) -> dict[str, Any]:
-        """What all processes that share this run must agree on."""
+        """What all processes that share this run must agree on. Raises as `check_data`, before weights are hashed."""
+        self.check_data()
         return {
             "models": {model.record.name: model.identity.as_dict() for model in self.models},
             "tokenizers": self.tokenizers,
@@ -224,6 +226,21 @@ class Step1Plan:
             return self.where(source, name) if source in Step1Settings.model_fields else source
 
         return effective_generation(sources, where)
+
+    def check_data(self) -> None:
+        """Find the data of all tasks. Raises InputError with every fault, those of the hub as one."""
+        faults: list[InputError] = []
+        unreached: dict[str, HubUnreachableError] = {}
+        for task in self.tasks.tasks:
+            try:
+                self._task_basis(task)
+            except HubUnreachableError as error:
+                unreached[task.name] = error
+            except InputError as error:
+                faults.append(error)
+        if unreached:
+            faults.append(lacking_hub(unreached, self.where("tasks")))
+        raise_all(faults)
 
     def examples(self, task: Task) -> list[Example]:
         """The task's documents with their requests; kept for the next model, which is asked the same."""

@@ -13,7 +13,8 @@ from typing import Any
 
 from pipeline.errors import DataError
 from pipeline.fingerprint import FileHashes
-from tasks.datasets import DataSource, FileMap, LocalData, from_hub, open_source
+from tasks.datasets import DataSource, FileMap, LocalData, open_source
+from tasks.hub_data import from_hub
 
 _USUAL_SPLITS = ("train", "validation", "test")
 

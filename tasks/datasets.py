@@ -1,12 +1,12 @@
 """Where a task's documents come from: files of one's own, or the Hugging Face hub; both give the documents of a split.
 
-The package `datasets` is imported only for the hub.
+What the hub gives is `hub_data.py`.
 """
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from pipeline.errors import DataError, MissingPackageError
 from pipeline.fingerprint import FileHashes
 from tasks.data_files import DataFile, data_file, find_split, split_names
 from tasks.data_readers import ReadOptions, Record, read_records
+from tasks.hub_data import HubData
 
 _FILE_BUILDERS = frozenset({"json", "jsonl", "csv", "tsv", "parquet", "arrow"})
 FileMap = str | Sequence[str] | Mapping[str, str | Sequence[str]]
@@ -101,67 +102,6 @@ class LocalData:
         if not found:
             raise DataError(f"no file matches {path}", where=self.where)
         return [Path(name) for name in found]
-
-
-class HubData:
-    """A data set of the Hugging Face hub, downloaded or taken from its cache at the first use of a split."""
-
-    def __init__(self, path: str, config: str | None, arguments: Mapping[str, Any], where: str) -> None:
-        self._path = path
-        self._config = config
-        self._arguments = {name: value for name, value in arguments.items() if name != "trust_remote_code"}
-        self._where = where
-        self._loaded: Any = None
-
-    def locate(self, split: str) -> None:
-        return None
-
-    def records(self, split: str) -> Iterator[Record]:
-        for number, data in enumerate(self._split(split), 1):
-            yield Record(dict(data), f"{self._name(split)}, record {number}")
-
-    def table(self, split: str) -> Any:
-        return self._split(split)
-
-    def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
-        return {self._name(split): str(self._split(split)._fingerprint)}
-
-    def same(self, split: str, other: str) -> bool:
-        return split == other
-
-    def description(self) -> dict[str, Any]:
-        return {"path": self._path, "name": self._config, "arguments": self._arguments}
-
-    def _name(self, split: str) -> str:
-        return "/".join(part for part in (self._path, self._config, split) if part)
-
-    def _split(self, split: str) -> Any:
-        if self._loaded is None:
-            self._loaded = self._load()
-        if split not in self._loaded:
-            there = ", ".join(self._loaded)
-            raise DataError(f"{self._path} has no split {split}; it has {there}", where=self._where)
-        return self._loaded[split]
-
-    def _load(self) -> Any:
-        try:
-            import datasets
-        except ImportError as error:
-            raise MissingPackageError("datasets", f"the data set {self._path}") from error
-        return from_hub(self._path, self._config, self._arguments, self._where, datasets.load_dataset)
-
-
-def from_hub(path: str, config: str | None, arguments: Mapping[str, Any], where: str, load: Callable[..., Any]) -> Any:
-    """What `load`, which is `datasets.load_dataset`, gives. Raises DataError where it cannot, offline say."""
-    try:
-        return load(path, config, **arguments)
-    except (OSError, ValueError, RuntimeError, TypeError) as error:  # what `datasets` raises offline or misnamed
-        first = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"the data set {path} could not be had from the Hugging Face hub: {first}",
-            where=where,
-            fix="Without network, give the task a local copy in the run's YAML: {name: …, data_dir: <folder or zip>}",
-        ) from error
 
 
 def as_table(records: Iterable[Mapping[str, Any]]) -> Any:

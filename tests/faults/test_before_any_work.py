@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.test_cli_faults import fails
+from tests.faults.test_cli_faults import fails, line_of
 from tests.project import Project
 
+QUESTION = 'doc_to_text: "{{q}}"\ndoc_to_target: a\n'
 # Of an entry of step3.metrics: what is said at its line, and what fits instead.
 UNFIT = {
     "overlap of choices": (
@@ -49,3 +55,76 @@ def test_metrics_that_value_what_their_tasks_give_are_in_order(project: Project)
     unfit = {"name": "rouge", "label": "x", "tasks": ["blimp_causative"]}
     project.write_settings(predict_only=True, step3={"metrics": [*metrics, unfit]})
     assert "in order" in project.run("check", "run.yaml").stdout  # nothing is scored
+
+
+# ---- the hub
+
+
+@contextmanager
+def silent_hub() -> Iterator[tuple[dict[str, str], list[int]]]:
+    """The environment of a hub that hangs up on whoever calls, and its calls so far."""
+    calls: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def hang_up() -> None:
+            with suppress(OSError):  # the end of the test
+                while True:
+                    server.accept()[0].close()
+                    calls.append(1)
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        yield {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": f"http://127.0.0.1:{port}", "NO_PROXY": "*"}, calls
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def hub_tasks(project: Project, number: int) -> list[dict[str, str]]:
+    """Entries of tasks whose data are on the hub alone."""
+    for one in range(number):
+        text = f"task: far{one}\ndataset_path: some/set{one}\ntest_split: test\n{QUESTION}"
+        (project.folder / f"far{one}.yaml").write_text(text)
+    return [{"name": f"far{one}.yaml"} for one in range(number)]
+
+
+@pytest.mark.parametrize("command", [("check", "run.yaml", "--plan"), ("step1", "run.yaml")])
+def test_a_hub_that_does_not_answer_is_asked_once_for_all_tasks(project: Project, command: tuple[str, ...]) -> None:
+    local = {"name": "blimp_causative", "data_dir": "data"}
+    path = project.write_settings(step1={"tasks": [*hub_tasks(project, 3), local]})
+    with silent_hub() as (environment, calls):
+        home = {"HF_HOME": str(project.folder / "hub")}
+        said = fails(project, *command, env=environment | home)
+        assert len(calls) == 1
+    assert f"run.yaml:{line_of(path, 'tasks:')}: the Hugging Face hub (http://127.0.0.1:" in said
+    assert "lacks the data of 3 tasks: far0 (some/set0), far1 (some/set1), far2 (some/set2)\n" in said
+    assert "data_dir: <folder or zip>" in said
+    assert "HF_HOME" in said
+    assert "Retrying" not in said
+    assert "loading" not in said  # no model for that
+
+
+def test_what_the_hub_s_cache_holds_is_taken_where_the_hub_does_not_answer(project: Project) -> None:
+    home = project.folder / "hub"
+    cached = home / "datasets" / "some___set0" / "default" / "0.0.0" / ("0" * 40)
+    fill_cache(cached, "set0", [{"q": f"Is {number} even?", "a": "yes"} for number in range(3)])
+    project.write_settings(step1={"tasks": hub_tasks(project, 1)})
+    with silent_hub() as (environment, calls):
+        done = project.run("check", "run.yaml", "--plan", env=environment | {"HF_HOME": str(home)})
+        assert len(calls) == 1
+    assert "far0: not yet made (3 of 3 calls missing)" in done.stdout
+    assert "cannot be reached: data come from its cache here" in done.stderr
+
+
+def fill_cache(folder: Path, name: str, rows: list[dict[str, str]]) -> None:
+    """A data set with a split `test` as `datasets` keeps it after a download."""
+    import datasets
+    from datasets.arrow_writer import ArrowWriter
+
+    folder.mkdir(parents=True)
+    features = datasets.Dataset.from_list(rows).features
+    with ArrowWriter(path=str(folder / f"{name}-test.arrow"), features=features) as writer:
+        for row in rows:
+            writer.write(row)
+        count, size = writer.finalize()
+    splits = {"test": {"name": "test", "num_examples": count, "num_bytes": size, "dataset_name": name}}
+    info = {"features": features, "builder_name": "parquet", "dataset_name": name, "config_name": "default"}
+    datasets.DatasetInfo(**info, version="0.0.0", splits=splits).write_to_directory(str(folder))

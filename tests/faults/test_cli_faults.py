@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,9 +17,9 @@ from tests.tiny_models import make_adapter, make_base
 STEP1_VIEW = "output/run/base/gsm8k/step1_generation.jsonl"
 
 
-def fails(project: Project, *command: str, code: int = 2) -> str:
+def fails(project: Project, *command: str, code: int = 2, **options: Any) -> str:
     """What the command says on stderr; checks its exit code and that it is a message, not a crash."""
-    done = project.run(*command, expect=code)
+    done = project.run(*command, expect=code, **options)
     assert "Traceback" not in done.stderr + done.stdout
     assert "internal error" not in done.stderr
     assert "error: " in done.stderr

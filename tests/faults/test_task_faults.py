@@ -236,5 +236,8 @@ def test_without_network_the_hub_error_tells_of_local_data() -> None:
     )
     offline = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program], env=offline, cwd=ROOT, capture_output=True, text=True)
-    assert "gsm8k.yaml:4: the data set openai/gsm8k could not be had" in done.stderr
+    assert (
+        "gsm8k.yaml:4: the Hugging Face hub is not asked, since HF_HUB_OFFLINE is set, and its cache here lacks openai/gsm8k"
+        in done.stderr
+    )
     assert "{name: …, data_dir: <folder or zip>}" in done.stderr
