@@ -39,7 +39,7 @@ def postprocess(settings: Step2Settings) -> LineStep:
         requests = {"each_request": True} if task.scorer is not None else {}
         return {"task": task.name, "filters": pipelines | own, **expand, **requests, **_own_code(task)}
 
-    return LineStep(name="step2", version=3, spec=spec, build=build, build_together=build_together)
+    return LineStep(name="step2", version=4, spec=spec, build=build, build_together=build_together)
 
 
 def _own_code(task: Task) -> Spec:
