@@ -1,0 +1,149 @@
+"""What is known of a column's values, and made-up values that fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field as default
+from typing import Any
+
+_LENGTH = 4  # of a list of which nothing is known
+
+
+@dataclass
+class Shape:
+    """One value of a document, or what stands in it. A column is a field of the document's own shape."""
+
+    name: str
+    fields: dict[str, Shape] = default(default_factory=dict)
+    item: Shape | None = None
+    length: int = _LENGTH
+    uses: set[str] = default(default_factory=set)
+    literals: list[Any] = default(default_factory=list)
+    parts: list[str] = default(default_factory=list)  # what a text is searched for
+    starts: list[str] = default(default_factory=list)  # what it is seen to begin with
+    parent: Shape | None = None  # the list that this is an item of
+    chosen_from: Shape | None = None  # the list that this value is looked for in
+    kind: str | None = None  # of values, where something else than the uses decides
+
+    def field(self, name: str) -> Shape:
+        return self.fields.setdefault(name, Shape(name))
+
+    def element(self) -> Shape:
+        if self.item is None:
+            self.item = Shape(f"{self.name} item", parent=self)
+        return self.item
+
+    def literal(self, value: Any) -> None:
+        if value not in self.literals and value != "":
+            self.literals.append(value)
+
+    def is_text(self) -> bool:
+        """Whether it is used as texts alone can be."""
+        return bool(self.uses & {"text", "sliced"})
+
+    def part(self, value: str) -> None:
+        if value.strip() and value not in self.parts:
+            self.parts.append(value)
+
+
+# Kinds that a value can be made of, in the order in which they are tried where lm_eval does not take the likeliest.
+KINDS = (
+    "index",
+    "false",
+    "text",
+    "list",
+    "digits",
+    "letter",
+    "last digits",
+    "json",
+    "number",
+    "chosen",
+    "literal",
+    "lists",
+    "python list",
+)
+_LETTERS = "ABCDEFGHIJ"
+_ODD = (' of "quotes" and it\'s', " größer 数 ", "\n of two lines", " {braces}  ")  # what templates may stumble over
+
+
+def likely_kind(shape: Shape) -> str:
+    """What the uses of a value speak for."""
+    if shape.kind is not None:
+        return shape.kind
+    if shape.fields:
+        return "mapping"
+    if shape.chosen_from is not None:
+        return "chosen"
+    if shape.item is not None and not shape.is_text():
+        return "list"
+    if shape.literals:
+        return "literal"
+    if "index" in shape.uses:
+        return "index"
+    if "number" in shape.uses:
+        return "number"
+    return "digits" if "digits" in shape.uses else "text"
+
+
+def make_value(shape: Shape, number: int, odd: bool) -> Any:
+    """The value for the document `number`. `odd`: texts hold what is easily broken."""
+    kind = likely_kind(shape)
+    if kind == "mapping":
+        return {name: make_value(one, number, odd) for name, one in shape.fields.items()}
+    if kind in ("list", "lists", "json", "python list"):
+        return _made_list(shape, kind, number, odd)
+    if kind == "chosen" and shape.chosen_from is not None:
+        among = make_value(shape.chosen_from, number, odd)
+        return among[number % 2] if isinstance(among, list) else among
+    if kind == "literal":
+        fitting = [one for one in shape.literals if type(one) is type(shape.literals[0])]
+        return fitting[number % len(fitting)] if fitting else _text(shape, number, odd)
+    match kind:
+        case "index":
+            return number % 2
+        case "number":
+            return 1 + number % 2
+        case "digits":
+            return str(number % 2)
+        case "last digits":
+            return str(1 + number % 2)
+        case "false":
+            return False
+        case "letter":
+            return _LETTERS[number % 2]
+    return _text(shape, number, odd)
+
+
+def _made_list(shape: Shape, kind: str, number: int, odd: bool) -> Any:
+    import json
+
+    item = shape.element()
+    made: list[Any] = []
+    for place in range(shape.length):
+        one = make_value(item, number + place, odd)
+        made.append(f"{one} {_LETTERS[place % 10]}" if isinstance(one, str) and likely_kind(item) == "text" else one)
+    if kind == "lists":
+        return [made, made[::-1]]
+    return {"json": json.dumps, "python list": repr}.get(kind, list)(made)
+
+
+def _text(shape: Shape, number: int, odd: bool) -> str:
+    parts = "".join(f" {part} {shape.name}" for part in shape.parts)
+    start = f"{shape.starts[number % len(shape.starts)]} " if shape.starts else ""
+    return f"{start}{shape.name.strip()} {number}{_ODD[number % len(_ODD)] if odd else ''}{parts}"
+
+
+def sample_text(shape: Shape) -> str:
+    """A text that fits for learning more."""
+    texts = [one for one in shape.literals if isinstance(one, str)]
+    return texts[0] if texts and "looked up" in shape.uses else _text(shape, 0, False)
+
+
+def leaves(shape: Shape) -> list[Shape]:
+    """The shape's own parts, outermost first."""
+    found: list[Shape] = []
+    for one in shape.fields.values():
+        found += [one, *leaves(one)]
+    if shape.item is not None:
+        found += [shape.item, *leaves(shape.item)]
+    return found
