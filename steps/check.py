@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.config_load import load_all
 from pipeline.console import show
+from pipeline.errors import InputError, raise_all
 from pipeline.fingerprint import FileHashes
 from steps.preflight import preflight
 from steps.status import run_lines, summarised
@@ -18,6 +19,8 @@ def check(path: Path, overrides: Sequence[str], plan: bool) -> int:
     preflight(loaded, FileHashes())
     show(f"{path}: {', '.join(loaded)} in order")
     if plan:
-        for line in summarised(run_lines(loaded, path, overrides)):
+        faults: list[InputError] = []
+        for line in summarised(run_lines(loaded, path, overrides, faults)):
             show(line)
+        raise_all(faults)
     return 0

@@ -13,7 +13,7 @@ from pipeline.fingerprint import FileHashes
 from pipeline.run_folder import RunFolder
 from pipeline.views import write_file
 from tasks.loader import load_tasks
-from tasks.split_documents import Seeds
+from tasks.seeds import Seeds
 from tasks.task import TaskSet
 
 
@@ -36,20 +36,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     python_seed: int | None = Seeds.python
     numpy_seed: int | None = Seeds.numpy
     skipped: tuple[str, ...] = ()  # tasks of the entries that the run leaves out for want of data
-
-    def task_set(self, hashes: FileHashes) -> TaskSet:
-        """The tasks as their files define them now. Raises TaskError."""
-        entries = [TaskSettings(**entry) for entry in self.tasks]
-        tasks = load_tasks(
-            entries,
-            self.include_path,
-            self.trust_task_code,
-            hashes,
-            lambda number: entries[number].name,
-            seeds=Seeds(self.python_seed, self.numpy_seed),
-            find_data=False,
-        )
-        return tasks.without(self.skipped)
 
 
 def make_manifest(settings: Step1Settings, models: Sequence[ModelRecord], tasks: TaskSet) -> Manifest:
@@ -85,3 +71,25 @@ def read_manifest(folder: RunFolder) -> Manifest:
         raise StorageError(
             f"this is not a readable manifest ({error})", where=str(folder.manifest), fix="Run step 1 again"
         ) from error
+
+
+def read_run(folder: RunFolder, hashes: FileHashes) -> tuple[Manifest, TaskSet]:
+    """The run's manifest, and its tasks as their files define them now. Raises as `read_manifest`, and TaskError."""
+    manifest = read_manifest(folder)
+    entries = [TaskSettings(**entry) for entry in manifest.tasks]
+    try:
+        tasks = load_tasks(
+            entries,
+            manifest.include_path,
+            manifest.trust_task_code,
+            hashes,
+            lambda number: f"{folder.manifest}: step1.tasks[{number}]",
+            seeds=Seeds(manifest.python_seed, manifest.numpy_seed),
+            find_data=False,
+        )
+    except InputError as error:
+        error.where = error.where or str(folder.manifest)
+        told = "Step 1 was run with these tasks: put back what is gone, or correct its YAML and run it again."
+        error.fix = f"{error.fix}\n  {told}" if error.fix else told
+        raise
+    return manifest, tasks.without(manifest.skipped)

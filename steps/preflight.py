@@ -27,7 +27,7 @@ from pipeline.console import warn
 from pipeline.errors import InputError, ModelError, blamed_on, gathered, raise_all
 from pipeline.fingerprint import FileHashes
 from pipeline.run_folder import run_folder
-from steps.manifest import read_manifest
+from steps.manifest import read_run
 from steps.step1_import import import_plan
 from steps.step1_plan import Step1Plan, make_plan
 from steps.step3_models import check_model
@@ -61,7 +61,7 @@ def _tasks(loaded: Mapping[str, Loaded], hashes: FileHashes, faults: list[InputE
     if first is None or not isinstance(first.settings, Step1Settings):
         settings = next(iter(loaded.values())).settings
         folder = run_folder(settings.output_dir, settings.memo_dir)
-        return read_manifest(folder).task_set(hashes) if folder.manifest.exists() else None
+        return read_run(folder, hashes)[1] if folder.manifest.exists() else None
     if first.settings.imports:
         imported = import_plan(first.settings, hashes, first.where).tasks
         _say_skipped(imported, first)

@@ -9,13 +9,14 @@ from typing import NamedTuple
 from pipeline.config import Step1Settings, Step4Settings
 from pipeline.config_load import Loaded, load_all
 from pipeline.console import show
+from pipeline.errors import InputError, gathered, raise_all
 from pipeline.execution import Workers
 from pipeline.lock_file import LockFile
 from pipeline.memo import FILE_NAME, MemoReader
 from pipeline.run_folder import STEPS
 from steps.chained import ChainedStep, all_units, input_faults, step_basis, step_reasons
 from steps.context import Context, open_context
-from steps.manifest import read_manifest
+from steps.manifest import read_manifest, read_run
 from steps.step1_generation import reasons, unanswered
 from steps.step1_import import ImportPlan, import_plan, import_reasons
 from steps.step1_plan import Step1Plan, distinct, make_plan
@@ -25,6 +26,8 @@ from steps.units import Unit
 
 FRESH = "fresh"
 NOT_MADE = "not yet made"
+UNKNOWN = "made, and whether it is up to date cannot be told"
+INTERRUPTED = "interrupted before its end"
 
 
 class Line(NamedTuple):
@@ -39,15 +42,21 @@ class Line(NamedTuple):
 
 
 def status(path: Path, overrides: Sequence[str]) -> int:
-    """Print the state of the run that `path` describes; 0. Raises EvaluationError."""
+    """Print the state of the run that `path` describes, as far as it can be told; 0.
+
+    Raises InputError afterwards, with what has kept it from being told, and StorageError.
+    """
     loaded = load_all(path, overrides)
-    lines = list(run_lines(loaded, path, overrides))
+    faults: list[InputError] = []
+    lines = list(run_lines(loaded, path, overrides, faults))
     for line in summarised(lines):
         show(line)
     if "step4" in loaded:
-        show(f"reports: {_reports_state(loaded['step4'], path, overrides, lines)}")
-        if (state := _layout_state(loaded["step4"], path, overrides)) is not None:
-            show(f"lm_eval's layout: {state}")
+        with gathered(faults):
+            show(f"reports: {_reports_state(loaded['step4'], path, overrides, lines)}")
+            if (state := _layout_state(loaded["step4"], path, overrides)) is not None:
+                show(f"lm_eval's layout: {state}")
+    raise_all(faults)
     return 0
 
 
@@ -58,12 +67,11 @@ def _reports_state(loaded: Loaded, path: Path, overrides: Sequence[str], lines: 
         context = open_context(loaded.settings, path, overrides, workers, whole_run=True)
     if not context.folder.manifest.exists():
         return NOT_MADE
-    manifest = read_manifest(context.folder)
-    basis = report_basis(loaded.settings, context, manifest, manifest.task_set(context.hashes))
+    basis = report_basis(loaded.settings, context, *read_run(context.folder, context.hashes))
     reasons = report_reasons(basis, context)
     if reasons:
         return NOT_MADE if reasons == [NOT_MADE] else "out of date: " + "; ".join(reasons)
-    first = min((line.step for line in lines if not line.state.startswith(FRESH)), default=None)
+    first = min((line.step for line in lines if not line.state.startswith((FRESH, UNKNOWN))), default=None)
     return FRESH if first is None else f"{FRESH} until {first} is run"
 
 
@@ -78,17 +86,21 @@ def _layout_state(loaded: Loaded, path: Path, overrides: Sequence[str]) -> str |
         context = open_context(loaded.settings, path, overrides, workers, whole_run=True)
     if not context.folder.report_lock.exists():
         return NOT_MADE
-    manifest = read_manifest(context.folder)
-    reasons = list(layout_reasons(loaded.settings, context, manifest, manifest.task_set(context.hashes)))
+    reasons = list(layout_reasons(loaded.settings, context, *read_run(context.folder, context.hashes)))
     return "out of date: " + "; ".join(reasons) if reasons else FRESH
 
 
-def run_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str]) -> Iterator[Line]:
-    """The state of every view of the steps that the file holds; a step before it that is to run again is named."""
+def run_lines(
+    loaded: dict[str, Loaded], path: Path, overrides: Sequence[str], faults: list[InputError]
+) -> Iterator[Line]:
+    """The state of every view of the steps that the file holds; a step before it that is to run again is named.
+
+    What keeps a step's states from being told is put into `faults`; its lines say then what is there.
+    """
     stale: dict[tuple[str, str], str] = {}
-    for line in _step_lines(loaded, path, overrides):
+    for line in _step_lines(loaded, path, overrides, faults):
         first = stale.get((line.model, line.task))
-        if not line.state.startswith(FRESH):
+        if not line.state.startswith((FRESH, UNKNOWN)):
             stale.setdefault((line.model, line.task), line.step)
         elif first is not None:
             yield line._replace(state=f"{line.state} until {first} is run")
@@ -96,23 +108,41 @@ def run_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str]) -
         yield line
 
 
-def _step_lines(loaded: dict[str, Loaded], path: Path, overrides: Sequence[str]) -> Iterator[Line]:
-    plan: Step1Plan | ImportPlan | None = None
+def _step_lines(
+    loaded: dict[str, Loaded], path: Path, overrides: Sequence[str], faults: list[InputError]
+) -> Iterator[Line]:
     with Workers(1) as workers:
+        first: list[Line] = []
         for step in (step for step in STEPS if step in loaded):
-            context = open_context(loaded[step].settings, path, overrides, workers, len(loaded) > 1)
             settings = loaded[step].settings
-            if isinstance(settings, Step1Settings) and settings.imports:
-                plan = import_plan(settings, context.hashes, loaded[step].where)
-                yield from _import_lines(plan, context)
-            elif isinstance(settings, Step1Settings):
-                plan = make_plan(settings, context.hashes, loaded[step].where)
-                plan.check_data()
-                yield from step1_lines(plan, context)
-            elif plan is not None and not context.folder.manifest.exists():
-                yield from (Line(step, unit.model, unit.task.name, NOT_MADE) for unit in plan.units)
-            else:
-                yield from _chained_lines(chained_step(step, settings), context)
+            context = open_context(settings, path, overrides, workers, len(loaded) > 1)
+            try:
+                if isinstance(settings, Step1Settings):
+                    lines = first = _first_lines(settings, loaded[step], context)
+                elif "step1" in loaded and not context.folder.manifest.exists():
+                    lines = [Line(step, line.model, line.task, NOT_MADE) for line in first]
+                else:
+                    lines = list(_chained_lines(chained_step(step, settings), context))
+            except InputError as error:
+                faults.append(error)
+                lines = list(_noted_lines(step, context))
+            yield from lines
+
+
+def _first_lines(settings: Step1Settings, loaded: Loaded, context: Context) -> list[Line]:
+    if settings.imports:
+        return list(_import_lines(import_plan(settings, context.hashes, loaded.where), context))
+    plan = make_plan(settings, context.hashes, loaded.where)
+    plan.check_data()
+    return list(step1_lines(plan, context))
+
+
+def _noted_lines(step: str, context: Context) -> Iterator[Line]:
+    """What the lock files say of a step's views, where more cannot be known."""
+    if context.folder.manifest.exists():
+        for model in read_manifest(context.folder).models:
+            for task, entry in LockFile(context.folder, step, model.name).entries().items():
+                yield Line(step, model.name, task, UNKNOWN if entry.state == "done" else INTERRUPTED)
 
 
 def step1_lines(plan: Step1Plan, context: Context) -> Iterator[Line]:
@@ -155,8 +185,7 @@ def _mixture(unit: Unit, context: Context) -> str:
 
 
 def _chained_lines(step: ChainedStep, context: Context) -> Iterator[Line]:
-    manifest = read_manifest(context.folder)
-    for unit in all_units(manifest, manifest.task_set(context.hashes)):
+    for unit in all_units(*read_run(context.folder, context.hashes)):
         entry = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
         faults = input_faults(step, unit, context, entry)
         if faults:
@@ -178,5 +207,5 @@ def summarised(lines: Iterable[Line]) -> Iterator[str]:
         calls = sum(view.calls for view in views)
         missing = f" ({sum(view.missing for view in views)} of {calls} calls missing)" if calls else ""
         names = ", ".join(tasks) if len(tasks) <= 3 else f"{tasks[0]}, {tasks[1]} and {len(tasks) - 2} more tasks"
-        verdict = state if state.startswith((FRESH, NOT_MADE)) else f"out of date: {state}"
+        verdict = state if state.startswith((FRESH, NOT_MADE, UNKNOWN)) else f"out of date: {state}"
         yield f"{step}  {model:<{width}}  {names}: {verdict}{missing}"

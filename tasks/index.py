@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from models.locate import nearest_folder
 from pipeline.errors import TaskError
 from tasks.defined_names import Definition, definitions_below
 from tasks.task_file import shown
@@ -31,7 +32,7 @@ class TaskIndex:
         self._above: TaskIndex | None = None  # where names that stand nowhere here are looked up
         for root in self._roots[1:]:
             if not root.is_dir():
-                raise TaskError(f"include_path names {root}, and no such folder exists")
+                raise TaskError(f"include_path names {root}, and no such folder exists", fix=nearest_folder(root))
 
     @classmethod
     def of_harness(cls, where: str = "") -> TaskIndex:
