@@ -30,7 +30,7 @@ from tasks.task import Task
 
 @keeping_warnings()
 def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
-    """Run one step; 0, or 1 where error rows remain or a metric valued no row. Raises EvaluationError."""
+    """Run one step; 0, or 1 where error rows remain. Raises EvaluationError."""
     loaded = load(path, step, overrides)
     preflight({step: loaded}, FileHashes())
     every = load_all(path, overrides)
@@ -69,7 +69,7 @@ def _context(
 
 
 def _run(step: str, loaded: Loaded, context: Context) -> int:
-    """The number of error rows, and of metrics that failed on every row of a task."""
+    """The number of error rows."""
     settings = loaded.settings
     with run_log(context.folder.root):
         if isinstance(settings, Step1Settings):
@@ -97,10 +97,10 @@ def _run(step: str, loaded: Loaded, context: Context) -> int:
                 from steps.step4_reports import report
 
                 errors = run_aggregation(aggregation(settings), settings, context, units)
-                lost = report(settings, context, manifest, tasks)
+                report(settings, context, manifest, tasks)
                 if settings.lm_eval_layout is not None:
                     from steps.step4_lm_eval_layout import write_lm_eval_layout
 
                     write_lm_eval_layout(settings, context, manifest, tasks)
-                return errors + lost
+                return errors
     raise ValueError(f"no step is called {step}")
