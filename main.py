@@ -91,7 +91,7 @@ examples:
 
 exit codes:
   0   done
-  1   the work failed, or ended with error rows, which the next run tries again
+  1   the work failed, or ended with error rows or a metric that valued no row; the next run tries these again
   2   the input is wrong: settings, files, names
   130 interrupted by Ctrl-C; 143 by SIGTERM"""
 

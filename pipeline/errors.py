@@ -5,9 +5,13 @@ Exit codes: 2 when the user's input is wrong, 1 when the work failed. Nothing he
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_SHORT = 200  # characters
 
 
 class EvaluationError(Exception):
@@ -60,6 +64,13 @@ class ConfigError(InputError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def in_short(message: str) -> str:
+    """What other people's code raised as one line of text: without colours, frames and what goes on for long."""
+    lines = (line.strip() for line in _COLOUR.sub("", message).splitlines())
+    text = " ".join(line for line in lines if any(map(str.isalnum, line)))
+    return text if len(text) <= _SHORT else text[: _SHORT - 2].rstrip() + " …"
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class Entry(msgspec.Struct, kw_only=True):
     run: dict[str, Any]  # configuration as run, versions, commit, seeds, hardware, command
     view: ViewSummary | None = None
     counts: dict[str, int] = {}
+    failed: dict[str, str] = {}  # metrics that valued no row, since they failed on every one, with the first reason
     seconds: float = 0.0  # of work, over all resumptions
     tokens: dict[str, int] = {}
     started: str = ""
@@ -91,6 +92,8 @@ def why_stale(entry: Entry | None, basis: Basis, view: Path, hashes: FileHashes)
         return ["interrupted before its end"]
     if failed := entry.counts.get("retryable", 0):
         return [f"{failed} calls failed and will be tried again"]
+    if entry.failed:  # what it lacked, a package's data say, may be there by now
+        return [f"{', '.join(entry.failed)} failed on every row and will be tried again"]
     return altered(entry, view, hashes)
 
 

@@ -10,21 +10,23 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.faults import causes, fault_lines, totals
 from reports.headlines import Headline, headlines
 from reports.histograms import model_histogram
 from reports.layout import MARKS, Layout, lay_out
 from reports.learning_curve import learning_curve, series_names
-from reports.run_results import QUANTILES, Distribution, Faults, RunResults
+from reports.run_results import QUANTILES, Distribution, RunResults
 from reports.summary import summary_sentences
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_OPEN_UP_TO = 15  # lines of the table of all figures that is unfolded at once
+_OPEN_UP_TO = 15  # lines of a table that is unfolded at once
 
 
 def report_html(results: RunResults) -> str:
     """The page's text. It loads nothing, and names from the run are escaped."""
     lines = headlines(results)
     everything = lay_out(results.rows, results.groups, results.comparisons)
+    faults = fault_lines(results.faults)
     return (
         _environment()
         .get_template("report.html")
@@ -42,7 +44,10 @@ def report_html(results: RunResults) -> str:
             series=series_names(results),
             distributions=[_distribution(one) for one in results.distributions],
             quantiles=[f"{100 * share:g}%" for share in QUANTILES],
-            faults=[_fault(one) for one in results.faults if _faulty(one)],
+            faults=faults,
+            causes=causes(results.faults),
+            fault_totals=totals(results.faults),
+            fold_faults=len(faults) > _OPEN_UP_TO,
             documents=sum(one.documents for one in results.faults),
         )
     )
@@ -107,26 +112,3 @@ def _distribution(distribution: Distribution) -> dict[str, Any]:
 
 def _short(value: float) -> str:
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
-
-
-def _faulty(one: Faults) -> bool:
-    return bool(one.errors or one.truncated or one.cut or one.missing or any(one.parse_failed.values()))
-
-
-def _fault(one: Faults) -> dict[str, Any]:
-    return {
-        "model": one.model,
-        "task": one.task,
-        "documents": one.documents,
-        "counts": [_share(count, one.documents) for count in (one.errors, one.truncated, one.cut)],
-        "missing": one.missing or "",
-        "parse_failed": "; ".join(
-            f"{name} {_share(count, one.documents)}" if len(one.parse_failed) > 1 else _share(count, one.documents)
-            for name, count in one.parse_failed.items()
-        ),
-        "reasons": one.reasons,
-    }
-
-
-def _share(count: int, documents: int) -> str:
-    return f"{count} ({100 * count / documents:.0f}%)" if count and documents else ""

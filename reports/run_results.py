@@ -47,11 +47,22 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why `count` rows have an error or no value: the kind, and the commonest message, perhaps of several."""
+
+    what: str
+    count: int
+    message: str
+    alike: bool = True  # whether there is no other message
+
+
+@dataclass(frozen=True)
 class Faults:
     """What went wrong with one model's rows on one task; `documents` counts them all.
 
     `truncated`: prompts cut to the model's length; `cut`: answers ended by the token limit; `missing`: values that a
-    metric could not give; `parse_failed` by filter; `reasons` of the error rows, counted by their type.
+    metric could not give; `parse_failed` by filter; `reasons` of the error rows and of the rows that a metric failed
+    on, the commonest first; `lost`: the metrics that failed on every row, with the commonest reason of each.
     """
 
     model: str
@@ -62,7 +73,8 @@ class Faults:
     cut: int = 0
     missing: int = 0
     parse_failed: Mapping[str, int] = field(default_factory=dict)
-    reasons: Mapping[str, int] = field(default_factory=dict)
+    reasons: Sequence[Reason] = ()
+    lost: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reports.faults import lost_metrics, lost_sentences
 from reports.headlines import Headline
 from reports.layout import decimals_for, difference_text, figure_text, number, verdict
 from reports.run_results import RunResults
@@ -28,6 +29,7 @@ def _fault_sentences(results: RunResults) -> list[str]:
     errors = sum(one.errors for one in results.faults)
     truncated = sum(one.truncated for one in results.faults)
     sentences = [left_out(results.skipped)] if results.skipped else []
+    sentences += [f"{sentence}." for sentence in lost_sentences(lost_metrics(results.faults))]
     if errors:
         sentences.append(f"{errors} of {rows} rows of answers ended in errors and are left out of the figures.")
     if truncated:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 
 from pipeline.rows import AggregateRow
+from reports.faults import fault_lines
 from reports.layout import NO_RESULTS, Layout, headings, labels, lay_out, left_columns
-from reports.run_results import Comparison, Groups
+from reports.run_results import Comparison, Faults, Groups
 from reports.width import column_widths, padded
 
 _SPECIAL = re.compile(r"([\\|*`<\[\]])")
@@ -15,6 +16,7 @@ _LEGEND = (
     "Value ± standard error; ↑ higher is better, ↓ lower is better; the best model of a line is bold, whether or not "
     "the difference is larger than chance."
 )
+_FAULTY = 20  # lines of the table of errors
 _COMPARED = (
     " After the comma: the difference to {} on the same documents ± its standard error. ▲ better and ▼ worse: its "
     "interval excludes 0; ≈: it does not."
@@ -39,6 +41,21 @@ def results_markdown(
         parts += ["## By slice", _table(slices)]
     legend = _LEGEND + (_COMPARED.format(escaped(baseline)) if comparisons and baseline else "")
     return "\n\n".join([*parts, *sections, legend]) + "\n"
+
+
+def faults_markdown(faults: Sequence[Faults]) -> str:
+    """The part of `results.md` on errors and missing values; empty where there are none."""
+    lines = [one for one in fault_lines(faults) if one.errors or one.missing or one.reasons]
+    if not lines:
+        return ""
+    cells = [
+        [*map(escaped, (one.task, one.model, "; ".join(one.reasons))), str(one.documents), one.errors, one.missing]
+        for one in lines[:_FAULTY]
+    ]
+    table = markdown_table([["Task", "Model", "Why", "Rows", "Errors", "Missing values"], *cells], left=3)
+    further = len(lines) - _FAULTY
+    rest = f"\n\n{further} further lines stand in report.html." if further > 0 else ""
+    return f"## Errors and missing values\n\n{table}{rest}"
 
 
 def markdown_table(lines: Sequence[Sequence[str]], left: int = 1) -> str:

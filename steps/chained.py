@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.config import Shared
 from pipeline.console import say
@@ -22,6 +23,14 @@ from steps.context import Context
 from steps.manifest import Manifest
 from steps.units import Unit, claim
 from tasks.task import Task, TaskSet
+
+
+class Computed(NamedTuple):
+    """A view that was written, counts of what is in it, and metrics that failed on all of its rows, with the reason."""
+
+    view: ViewSummary
+    counts: dict[str, int]
+    failed: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ def run_units(
     settings: Shared,
     context: Context,
     units: list[Unit],
-    compute: Callable[[Unit, Basis], tuple[ViewSummary, dict[str, int]]],
+    compute: Callable[[Unit, Basis], Computed],
 ) -> int:
     """Have `compute` write each stale unit's view and count what is in it; the number of error rows in all views.
 
@@ -89,14 +98,14 @@ def _work(
     unit: Unit,
     basis: Basis,
     context: Context,
-    compute: Callable[[Unit, Basis], tuple[ViewSummary, dict[str, int]]],
+    compute: Callable[[Unit, Basis], Computed],
 ) -> None:
     """One unit's view, its lock entry `running` before and `done` after."""
     began = time.monotonic()
     lock = step.lock_file(unit, context)
     entry = Entry(state="running", basis=basis, run=context.record, started=now())
     lock.put(unit.task.name, entry)
-    entry.view, entry.counts = compute(unit, basis)
+    entry.view, entry.counts, entry.failed = compute(unit, basis)
     entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
     lock.put(unit.task.name, entry)
 

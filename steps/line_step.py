@@ -10,11 +10,13 @@ import msgspec
 
 from pipeline.config import Shared
 from pipeline.console import warn
+from pipeline.errors import in_short
 from pipeline.execution import Build, Spec
 from pipeline.lock_file import Basis, LockFile
 from pipeline.progress import Progress
-from pipeline.views import ViewSummary, ViewWriter, read_lines
-from steps.chained import ChainedStep, run_units
+from pipeline.views import ViewWriter, read_lines
+from reports.faults import Lost, lost_sentences
+from steps.chained import ChainedStep, Computed, run_units
 from steps.context import Context
 from steps.task_functions import packed
 from steps.units import Unit
@@ -45,11 +47,24 @@ class LineStep(ChainedStep):
 
 
 def run_line_step(step: LineStep, settings: Shared, context: Context, units: list[Unit]) -> int:
-    """Bring the step's views up to date; the number of error rows in them. Raises StaleInputError."""
-    return run_units(step, settings, context, units, lambda unit, basis: _compute(step, unit, basis, context))
+    """Bring the step's views up to date; the number of error rows in them, and of metrics that failed on whole views.
+
+    Raises StaleInputError.
+    """
+    errors = run_units(step, settings, context, units, lambda unit, basis: _compute(step, unit, basis, context))
+    entries = [(unit, step.lock_file(unit, context).get(unit.task.name)) for unit in units]
+    lost = [
+        Lost(unit.task.name, unit.model, metric, reason)
+        for unit, entry in entries
+        if entry is not None
+        for metric, reason in entry.failed.items()
+    ]
+    for sentence in lost_sentences(lost):
+        warn(sentence)
+    return errors + len(lost)
 
 
-def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> tuple[ViewSummary, dict[str, int]]:
+def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> Computed:
     source = step.source(unit, context)
     before = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     spec = basis.settings | {"model": unit.model, "source": str(source), "remake": context.command(step.before)}
@@ -74,7 +89,10 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> tupl
                 failures[name] = (known[0] + count, known[1])
             progress.advance(done.counts["documents"])
         summary = writer.commit()
+    valued = summary.rows - counts["errors"]
     for name, (count, reason) in failures.items():
-        first = reason.partition("\n")[0]
-        warn(f"{unit.task.name} of {unit.model}: {name} failed on {count} of {summary.rows} rows; the first: {first}")
-    return summary, dict(counts)
+        if count < valued:
+            some = f"{unit.task.name} of {unit.model}: {name} failed on {count} of {valued} rows"
+            warn(f"{some}; the first: {in_short(reason)}")
+    failed = {name: in_short(reason) for name, (count, reason) in failures.items() if count == valued}
+    return Computed(summary, dict(counts), failed)

@@ -18,7 +18,7 @@ from pipeline.run_log import run_log
 from steps.chained import all_units
 from steps.context import Context, open_context
 from steps.line_step import run_line_step
-from steps.manifest import read_run
+from steps.manifest import read_manifest
 from steps.preflight import preflight
 from steps.step2_postprocess import postprocess
 from steps.step3_models import ModelCalls
@@ -30,7 +30,7 @@ from tasks.task import Task
 
 @keeping_warnings()
 def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
-    """Run one step; 0, or 1 where error rows remain. Raises EvaluationError."""
+    """Run one step; 0, or 1 where error rows remain or a metric valued no row. Raises EvaluationError."""
     loaded = load(path, step, overrides)
     preflight({step: loaded}, FileHashes())
     every = load_all(path, overrides)
@@ -69,7 +69,7 @@ def _context(
 
 
 def _run(step: str, loaded: Loaded, context: Context) -> int:
-    """The number of error rows."""
+    """The number of error rows, and of metrics that failed on every row of a task."""
     settings = loaded.settings
     with run_log(context.folder.root):
         if isinstance(settings, Step1Settings):
@@ -81,7 +81,8 @@ def _run(step: str, loaded: Loaded, context: Context) -> int:
             from steps.step1_plan import make_plan
 
             return generate(make_plan(settings, context.hashes, loaded.where), context)
-        manifest, tasks = read_run(context.folder, context.hashes)
+        manifest = read_manifest(context.folder)
+        tasks = manifest.task_set(context.hashes)
         units = all_units(manifest, tasks)
         match settings:
             case Step2Settings():
@@ -97,10 +98,10 @@ def _run(step: str, loaded: Loaded, context: Context) -> int:
                 from steps.step4_reports import report
 
                 errors = run_aggregation(aggregation(settings), settings, context, units)
-                report(settings, context, manifest, tasks)
+                lost = report(settings, context, manifest, tasks)
                 if settings.lm_eval_layout is not None:
                     from steps.step4_lm_eval_layout import write_lm_eval_layout
 
                     write_lm_eval_layout(settings, context, manifest, tasks)
-                return errors
+                return errors + lost
     raise ValueError(f"no step is called {step}")

@@ -22,7 +22,7 @@ from stats.estimate import Estimate
 from stats.mean import Column
 from stats.objects import ObjectColumn, estimate_objects
 from stats.vectors import VectorColumn
-from steps.chained import ChainedStep, run_units
+from steps.chained import ChainedStep, Computed, run_units
 from steps.context import Context
 from steps.step3_class import class_scoring
 from steps.step4_slice_groups import slice_group_rows
@@ -76,7 +76,7 @@ def run_aggregation(step: ChainedStep, settings: Step4Settings, context: Context
     return run_units(step, settings, context, units, lambda unit, basis: _compute(step, unit, basis, context))
 
 
-def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> tuple[ViewSummary, dict[str, int]]:
+def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> Computed:
     columns = _Columns(unit.task)
     source = step.source(unit, context)
     place = str(source)
@@ -88,7 +88,7 @@ def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> t
     asked = scored.basis.settings.get("metrics", []) if scored else []
     rows = [*columns.aggregate(unit, basis.settings), *columns.nothing_but_errors(unit, asked)]
     counts = {"rows": len(rows), "errors": sum(columns.errors_by_filter().values())}
-    return write_figures(context, unit.model, unit.task.name, rows), counts
+    return Computed(write_figures(context, unit.model, unit.task.name, rows), counts, failed={})
 
 
 def write_figures(context: Context, model: str, name: str, rows: list[AggregateRow]) -> ViewSummary:

@@ -5,7 +5,6 @@ Reads step 3's views once, one model and task at a time; only the baseline's val
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -24,6 +23,7 @@ from stats.objects import ObjectColumn, difference_of_objects
 from stats.paired import KeyedColumn
 from steps.context import Context
 from steps.step4_aggregation import as_number
+from steps.step4_faults import FaultCount
 from steps.value_kinds import value_kind
 from tasks.task import Task
 
@@ -49,10 +49,7 @@ class TaskScores:
 
     task: Task
     columns: dict[tuple[str, str], KeyedColumn | ObjectColumn] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
-    parse_failed: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    first_filter: str | None = None
+    faults: FaultCount = field(default_factory=FaultCount)
 
     def add(self, rows: Sequence[_Scored]) -> None:
         """Take a chunk of rows in."""
@@ -60,9 +57,7 @@ class TaskScores:
         for row in rows:
             by_filter.setdefault(row.filter, []).append(row)
         for name, members in by_filter.items():
-            if self.first_filter is None:
-                self.first_filter = name
-            self._count(name, members)
+            self.faults.add(name, members)
             self._take(name, members)
 
     def _take(self, filter_name: str, rows: Sequence[_Scored]) -> None:
@@ -76,33 +71,6 @@ class TaskScores:
                 column = self.columns[filter_name, name] = ObjectColumn() if form == "objects" else KeyedColumn()
             read = restore if isinstance(column, ObjectColumn) else as_number
             column.extend(keys, clusters, [read(row.values[name]) for row in having])
-
-    def _count(self, filter_name: str, rows: Sequence[_Scored]) -> None:
-        """Faults of the request are counted under one filter: each document has a row under every one."""
-        self.parse_failed[filter_name] += sum(bool(row.flags.get("parse_failed")) for row in rows)
-        self.counts["missing"] += sum(value is None for row in rows for value in row.values.values())
-        if filter_name != self.first_filter:
-            return
-        self.counts["documents"] += len(rows)
-        self.counts["truncated"] += sum(bool(row.flags.get("truncated_prompt")) for row in rows)
-        self.counts["cut"] += sum(row.flags.get("finish_reason") == "length" for row in rows)
-        self.counts["errors"] += sum(row.status == "error" for row in rows)
-        self.reasons.update(f"{row.error.type}: {row.error.message}" for row in rows if row.error is not None)
-
-    def faults(self, model: str, task: str) -> Faults:
-        """The counts as the report takes them."""
-        failed = {name: count for name, count in self.parse_failed.items() if count}
-        return Faults(
-            model=model,
-            task=task,
-            documents=self.counts["documents"],
-            errors=self.counts["errors"],
-            truncated=self.counts["truncated"],
-            cut=self.counts["cut"],
-            missing=self.counts["missing"],
-            parse_failed=failed,
-            reasons=dict(self.reasons.most_common(5)),
-        )
 
 
 @dataclass
@@ -129,7 +97,7 @@ def compare_task(
     base: TaskScores | None = None
     for model in sorted(models, key=lambda name: name != baseline):
         scores = read_scores(context, model, task)
-        result.faults.append(scores.faults(model, task.name))
+        result.faults.append(scores.faults.faults(model, task.name))
         shown = _shown(scores, task, before)
         if shown is not None:
             metric, drawn[model] = shown[0], shown[1].values().ravel().copy()

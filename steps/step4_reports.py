@@ -14,12 +14,13 @@ from pipeline.rows import AggregateRow
 from pipeline.views import write_file
 from reports.character_eval import TASK as CHARACTER_EVAL
 from reports.csv_file import results_csv
+from reports.faults import lost_metrics, lost_sentences
 from reports.html import report_html
 from reports.json_file import all_results_json
 from reports.llm_evaluation import ModelSummary, results_table_csv, results_table_markdown
 from reports.run_results import RunResults
 from reports.summary import left_out
-from reports.table import results_markdown
+from reports.table import faults_markdown, results_markdown
 from reports.terminal import results_text
 from steps.context import Context
 from steps.manifest import Manifest
@@ -37,16 +38,22 @@ from tasks.task import TaskSet
 _Figures = dict[str, list[AggregateRow]]  # of one model, by task or group
 
 
-def report(settings: Step4Settings, context: Context, manifest: Manifest, tasks: TaskSet) -> None:
-    """Write the run's results and show the table; of several processes one at a time."""
+def report(settings: Step4Settings, context: Context, manifest: Manifest, tasks: TaskSet) -> int:
+    """Write the run's results and show the table; of several processes one at a time.
+
+    Returns on how many tasks of models some metric failed on every row.
+    """
     with locked(context.folder.os_lock("report")):
         basis = report_basis(settings, context, manifest, tasks)
-        files = _report(settings, context, manifest, tasks)
+        results, files = _report(settings, context, manifest, tasks)
         write_report_lock(context, basis, files)
+    return sum(bool(faults.lost) for faults in results.faults)
 
 
-def _report(settings: Step4Settings, context: Context, manifest: Manifest, tasks: TaskSet) -> list[Path]:
-    """The files written."""
+def _report(
+    settings: Step4Settings, context: Context, manifest: Manifest, tasks: TaskSet
+) -> tuple[RunResults, list[Path]]:
+    """What the reports are of, and the files written."""
     figures = {model.name: _model_figures(settings, context, model.name, tasks) for model in manifest.models}
     for note in dict.fromkeys(note for by_name in figures.values() for note in lacking_notes(tasks.groups, by_name)):
         warn(note)
@@ -60,7 +67,7 @@ def _report(settings: Step4Settings, context: Context, manifest: Manifest, tasks
         if CHARACTER_EVAL in by_name:
             write_character_eval(context, name, by_name[CHARACTER_EVAL])
     results = run_results(settings, context, manifest, tasks, rows)
-    return [*_write(context, results, summaries), *_model_files(context, figures, tasks, summaries)]
+    return results, [*_write(context, results, summaries), *_model_files(context, figures, tasks, summaries)]
 
 
 def _model_figures(settings: Step4Settings, context: Context, model: str, tasks: TaskSet) -> _Figures:
@@ -95,11 +102,14 @@ def _write(context: Context, results: RunResults, summaries: Sequence[ModelSumma
     rows, groups, compared = results.rows, results.groups, results.comparisons
     sections = [results_table_markdown(summaries)] if summaries else []
     sections += character_eval_section(rows)
-    missing = [left_out(results.skipped)] if results.skipped else []
+    sections += [section for section in (faults_markdown(results.faults),) if section]
+    notes = [left_out(results.skipped)] if results.skipped else []
+    notes += [f"{sentence}." for sentence in lost_sentences(lost_metrics(results.faults))]
+    sections += notes
     contents = {
         "all_results.json": all_results_json(rows, compared, results.baseline),
         "results.csv": results_csv(rows),
-        "results.md": results_markdown(rows, groups, results.title, compared, results.baseline, sections + missing),
+        "results.md": results_markdown(rows, groups, results.title, compared, results.baseline, sections),
         "report.html": report_html(results),
     }
     if summaries:
@@ -108,7 +118,7 @@ def _write(context: Context, results: RunResults, summaries: Sequence[ModelSumma
         write_file(root / name, content)
     color, width = sys.stdout.isatty(), shutil.get_terminal_size().columns
     show(results_text(rows, groups, compared, color=color, width=width).rstrip("\n"))
-    for sentence in missing:
+    for sentence in notes:
         show(f"\n{sentence}")
     show(f"\nresults: {root / 'report.html'}, results.md, results.csv, all_results.json")
     return [root / name for name in contents]

@@ -10,7 +10,7 @@ import pytest
 from pipeline.rows import AggregateRow
 from reports.headlines import headlines
 from reports.html import report_html
-from reports.run_results import Comparison, Distribution, Faults, ReportedModel, RunResults, Spread
+from reports.run_results import Comparison, Distribution, Faults, Reason, ReportedModel, RunResults, Spread
 from reports.summary import summary_sentences
 from reports.svg import Scale, tick_text, ticks
 
@@ -97,7 +97,7 @@ def renamed(name):
         primary={name: name},
         comparisons=[compared(name, 0.2, name, metric=name, filter=name)],
         distributions=[Distribution(name, name, (0.0, 0.5, 1.0), {name: Spread(2, 0.5, (0.0,) * 5, (1, 1))})],
-        faults=[Faults(name, name, 9, 1, parse_failed={name: 2, "b": 1}, reasons={name: 1})],
+        faults=[Faults(name, name, 9, 1, parse_failed={name: 2, "b": 1}, reasons=[Reason(name, 1, name)])],
     )
 
 
@@ -221,7 +221,7 @@ def test_a_distribution_is_drawn_with_its_quantiles():
 def test_faults_are_listed_and_none_are_said():
     faults = [
         Faults("base", "add", 100),
-        Faults("two", "add", 200, 3, 1, 50, 2, {"strict": 20, "loose": 5}, {"TooLong: it is": 3}),
+        Faults("two", "add", 200, 3, 1, 50, 2, {"strict": 20, "loose": 5}, [Reason("TooLong", 3, "it is")]),
     ]
     page = Page(report_html(run(faults=faults)))
     assert ["add", "two", "200", "3 (2%)", "1 (0%)", "50 (25%)", "strict 20 (10%); loose 5 (2%)", "2"] in page.rows
