@@ -18,7 +18,7 @@ from pipeline.run_log import run_log
 from steps.chained import all_units
 from steps.context import Context, open_context
 from steps.line_step import run_line_step
-from steps.manifest import read_manifest
+from steps.manifest import read_run
 from steps.preflight import preflight
 from steps.step2_postprocess import postprocess
 from steps.step3_models import ModelCalls
@@ -81,8 +81,7 @@ def _run(step: str, loaded: Loaded, context: Context) -> int:
             from steps.step1_plan import make_plan
 
             return generate(make_plan(settings, context.hashes, loaded.where), context)
-        manifest = read_manifest(context.folder)
-        tasks = manifest.task_set(context.hashes)
+        manifest, tasks = read_run(context.folder, context.hashes)
         units = all_units(manifest, tasks)
         match settings:
             case Step2Settings():
