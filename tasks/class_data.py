@@ -69,14 +69,14 @@ class ClassData:
                 vars(holder)["load_dataset"] = genuine
 
     def inputs(self) -> dict[str, str]:
-        """What was read, by a name that a person knows, with its hash now. Raises DataError if that has changed."""
+        """What was read, in its order, with its hash now. Raises DataError if that has changed."""
         found = dict(self._loaded)
-        for source, split, before in self._read:
+        for number, (source, split, before) in enumerate(self._read, 1):
             now = source.hashes(split, self._hashes) if self._hashes is not None else before
             if now != before and before:
                 what = f"the files of the split {split} changed while they were read"
                 raise DataError(what, where=self._local.where, fix="Run the same command again.")
-            found |= now
+            found |= {f"read {number}, {name}": content for name, content in now.items()}
         return found
 
     def _answer(self, genuine: Any, path: str, name: str | None, settings: dict[str, Any]) -> Any:
@@ -101,7 +101,7 @@ class ClassData:
         tables = loaded if isinstance(loaded, Mapping) else {str(settings.get("split")): loaded}
         for split, table in tables.items():
             label = "/".join(part for part in (path, name, split) if part)
-            self._loaded[label] = str(getattr(table, "_fingerprint", ""))
+            self._loaded[f"read {len(self._loaded) + 1}, {label}"] = str(getattr(table, "_fingerprint", ""))
         return loaded
 
     def read(self, source: DataSource, split: str) -> Any:

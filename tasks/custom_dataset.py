@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, TaskError
@@ -57,7 +58,9 @@ class CustomData:
 
     def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
         content = [code_hash(self._reference, file_hashes), self._arguments, vars(self._seeds)]
-        return {f"{self._reference.reference} {split}": digest(content)}
+        name = f"{self._reference.reference} {split}"
+        named = enumerate(_files(self._arguments), 1)
+        return {name: digest(content), **{f"{name}, file {number}": file_hashes(path) for number, path in named}}
 
     def same(self, split: str, other: str) -> bool:
         return split == other
@@ -70,3 +73,21 @@ class CustomData:
             there = ", ".join(map(str, self._splits))
             raise DataError(f"the function gives no split {split}; it gives {there}", where=self._reference.where)
         return self._splits[split]
+
+
+def _files(arguments: Any) -> Iterator[Path]:
+    """The files that the arguments name, in their order: the function may well read them."""
+    if isinstance(arguments, Mapping):
+        arguments = list(arguments.values())
+    if isinstance(arguments, list):
+        for one in arguments:
+            yield from _files(one)
+    elif isinstance(arguments, str) and arguments and _is_file(Path(arguments)):
+        yield Path(arguments)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no path at all, but a text that is too long or holds a zero byte
+        return False

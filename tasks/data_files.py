@@ -37,6 +37,11 @@ class DataFile:
         return PurePosixPath(self.member or self.path.name).suffix.lower()
 
     @property
+    def form(self) -> str:
+        """What besides its bytes decides on the documents: the member of a zip, else how its suffix has it read."""
+        return f"{self.member} of the zip" if self.member else self.suffix.removeprefix(".")
+
+    @property
     def shown(self) -> str:
         return f"{self.path}/{self.member}" if self.member else str(self.path)
 

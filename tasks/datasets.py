@@ -36,7 +36,10 @@ class DataSource(Protocol):
         ...
 
     def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
-        """What the split's documents come from, by a name that a person knows, with its content's hash."""
+        """What the split's documents come from, by split and position, each with its content's hash.
+
+        Names and folders of files are in none of the keys: content alone counts.
+        """
         ...
 
     def same(self, split: str, other: str) -> bool:
@@ -69,7 +72,8 @@ class LocalData:
         return as_table(record.data for record in self.records(split))
 
     def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
-        return {file.name: file_hashes(file.path) for file in self._files(split)}
+        files = enumerate(self._files(split), 1)
+        return {f"split {split}, file {number} ({file.form})": file_hashes(file.path) for number, file in files}
 
     def same(self, split: str, other: str) -> bool:
         return split == other or self._files(split) == self._files(other)

@@ -95,7 +95,7 @@ class LettersTask(HarnessTask):
         self._answers()
 
     def inputs(self) -> dict[str, str]:
-        return super().inputs() | {self._letters.name: self._file_hashes(self._letters)}
+        return super().inputs() | {"predictions": self._file_hashes(self._letters)}
 
     def examples(
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None

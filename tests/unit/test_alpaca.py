@@ -65,7 +65,7 @@ def test_json_lines_and_settings_of_the_entry(tmp_path: Path) -> None:
     assert task.generation_kwargs == {"until": [], "max_gen_toks": 9}
     assert task.limit == 1
     assert [example.document.index for example in task.examples(PromptSettings(), samples=[1])] == [1]
-    assert list(task.inputs()) == ["mine.jsonl"]
+    assert list(task.inputs()) == ["split test, file 1 (jsonl)"]
 
 
 @pytest.mark.parametrize(

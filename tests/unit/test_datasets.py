@@ -13,6 +13,7 @@ import pytest
 from pipeline.config import TaskSettings
 from pipeline.errors import DataError
 from pipeline.fingerprint import FileHashes
+from tasks.class_data import ClassData, LocalSettings
 from tasks.data_files import DataFile, find_split
 from tasks.data_readers import ReadOptions, read_records
 from tasks.datasets import open_source
@@ -136,7 +137,10 @@ def test_files_by_split_alias_pattern_and_within_a_zip(tmp_path: Path) -> None:
     source = open_source("json", None, {"data_files": files}, where="task.yaml:2")
     assert [record.data for record in source.records("validation")] == ROWS * 2
     assert [record.data for record in source.records("test")] == ROWS
-    assert list(source.hashes("validation", FileHashes())) == ["a.jsonl", "b.jsonl"]
+    assert list(source.hashes("validation", FileHashes())) == [
+        "split validation, file 1 (jsonl)",
+        "split validation, file 2 (jsonl)",
+    ]
     with pytest.raises(DataError, match=r"task\.yaml:2: data_files has no split train"):
         source.locate("train")
 
@@ -156,7 +160,7 @@ def test_real_layouts_are_found_as_they_are() -> None:
         "cais/mmlu", "astronomy", {"column_names": list("QABCDT")}, data_dir=f"{DATA}/mmlu/mmlu.zip", where=""
     )
     assert [len(list(mmlu.records(split))) for split in ("test", "validation", "dev")] == [152, 16, 5]
-    assert list(mmlu.hashes("test", FileHashes())) == ["mmlu.zip/data/test/astronomy_test.csv"]
+    assert list(mmlu.hashes("test", FileHashes())) == ["split test, file 1 (data/test/astronomy_test.csv of the zip)"]
     ceval = open_source("x", "accountant", {}, data_dir=f"{DATA}/ceval/ceval.zip", where="")
     assert [len(list(ceval.records(split))) for split in ("val", "dev")] == [49, 5]
     cmmlu = open_source("x", "agronomy", {}, data_dir=f"{DATA}/cmmlu", where="")
@@ -211,3 +215,21 @@ def test_an_entry_s_field_holds_for_a_task_s_files(tmp_path: Path) -> None:
 def test_a_field_needs_files_of_one_s_own() -> None:
     with pytest.raises(ValueError, match="`field` is for files of your own"):
         TaskSettings(name="gsm8k", field="rows")
+
+
+def test_a_class_that_reads_the_same_split_of_two_sets_is_known_by_both(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    for config in "ab":
+        (tmp_path / config).mkdir()
+        write(tmp_path / config / "test.jsonl", [{"q": config}])
+
+    def read_both() -> dict[str, str]:
+        data = ClassData(LocalSettings(data_dir=str(tmp_path)), FileHashes())
+        with data.answering([]):
+            assert [datasets.load_dataset("x", config)["test"][0]["q"] for config in "ab"]
+        return data.inputs()
+
+    before = read_both()
+    write(tmp_path / "a" / "test.jsonl", [{"q": "other"}])
+    after = read_both()
+    assert [name for name in before if before[name] != after[name]] == ["read 1, split test, file 1 (jsonl)"]

@@ -173,7 +173,7 @@ def test_predictions_with_columns_of_their_own(tmp_path: Path) -> None:
     (example,) = examples(task)
     assert (example.prompt, example.target, example.answer) == ("q", "g", "a")
     assert example.document.data == {"Q": "q", "gold": "g"}
-    assert list(task.inputs()) == ["out.csv"]
+    assert list(task.inputs()) == ["split test, file 1 (csv)"]
     with pytest.raises(DataError, match=r"no column 'predict'[\s\S]*columns: \{response: <column>\}"):
         examples(loaded(predictions=str(path), columns={"target": "gold"}))
 

@@ -202,9 +202,9 @@ def test_letters_answer_the_questions_by_their_index(tmp_path: Path) -> None:
     (example,) = task.examples(PromptSettings())
     assert (example.answer, example.target) == ("C", 2)
     assert set(task.inputs()) == {
-        "mmlu.zip/data/test/anatomy_test.csv",
-        "mmlu.zip/data/dev/anatomy_dev.csv",
-        "results.json",
+        "split test, file 1 (data/test/anatomy_test.csv of the zip)",
+        "split dev, file 1 (data/dev/anatomy_dev.csv of the zip)",
+        "predictions",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from pipeline.config import TaskSettings
 from pipeline.errors import DataError, TaskError
 from pipeline.fingerprint import FileHashes
+from tasks.datasets import open_source
 from tasks.index import TaskIndex
 from tasks.listing import list_tasks
 from tasks.loader import load_tasks
@@ -225,9 +227,85 @@ def test_inputs_are_the_files_read_and_move_with_their_content(files: Files, tmp
     folder = files(one="TASK")
     (task,) = load(folder, "one").tasks
     before = task.inputs()
-    assert list(before) == ["data.jsonl"]
+    assert list(before) == ["split test, file 1 (jsonl)"]
     (tmp_path / "data.jsonl").write_text('{"q": "three", "a": "3"}\n')
     assert task.inputs() != before
+
+
+def with_shots(folder: Path, data_files: dict[str, str]) -> tuple[dict[str, str], list[Any]]:
+    """The inputs and the prompts of a task with one example before each question."""
+    entry = {"name": "one", "data_files": data_files, "num_fewshot": 1}
+    tasks = load(folder, entry)
+    return tasks.tasks[0].inputs(), prompts(tasks)
+
+
+def test_files_of_one_name_stand_apart_by_split(files: Files, tmp_path: Path) -> None:
+    folder = files(one="TASK\ntraining_split: train\n")
+    named = {split: str(tmp_path / split / "data.jsonl") for split in ("train", "test")}
+    for split, path in named.items():
+        Path(path).parent.mkdir()
+        Path(path).write_text(f'{{"q": "{split}", "a": "1"}}\n')
+    first, asked = with_shots(folder, named)
+    swapped, asked_swapped = with_shots(folder, {"train": named["test"], "test": named["train"]})
+    assert (asked, asked_swapped) == (["train 1\n\ntest"], ["test 1\n\ntrain"])
+    assert first != swapped
+    assert sorted(first.values()) == sorted(swapped.values())
+    Path(named["test"]).write_text('{"q": "other", "a": "1"}\n')
+    changed, _ = with_shots(folder, named)
+    assert [name for name in first if first[name] != changed[name]] == ["split test, file 1 (jsonl)"]
+
+
+def test_a_moved_or_renamed_folder_is_the_same_input(files: Files, tmp_path: Path) -> None:
+    folder = files(one="TASK\ntraining_split: train\n")
+    found = []
+    for place in ("a", "b/main"):
+        parts = {split: tmp_path / place / f"{split}{place[0]}.jsonl" for split in ("train", "test")}
+        parts["test"].parent.mkdir(parents=True)
+        for split, path in parts.items():
+            path.write_text(f'{{"q": "{split}", "a": "1"}}\n')
+        found.append(with_shots(folder, {split: str(path) for split, path in parts.items()}))
+    assert found[0] == found[1]
+
+
+def test_each_of_several_files_of_one_name_counts(tmp_path: Path) -> None:
+    paths = [tmp_path / name / "test.jsonl" for name in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text('{"q": "x"}\n')
+    source = open_source("json", None, {"data_files": {"test": list(map(str, paths))}}, where="")
+    before = source.hashes("test", FileHashes())
+    paths[0].write_text('{"q": "y"}\n')
+    after = source.hashes("test", FileHashes())
+    assert [name for name in before if before[name] != after[name]] == ["split test, file 1 (jsonl)"]
+
+
+def test_what_of_a_zip_is_read_counts_and_its_name_does_not(tmp_path: Path) -> None:
+    for name in ("one.zip", "two.zip"):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for config in "ab":
+                archive.writestr(zipfile.ZipInfo(f"{config}/test.jsonl"), f'{{"q": "{config}"}}\n')
+    inputs = [
+        open_source("x", config, {}, data_dir=str(tmp_path / name), where="").hashes("test", FileHashes())
+        for name, config in (("one.zip", "a"), ("two.zip", "a"), ("one.zip", "b"))
+    ]
+    assert inputs[0] == inputs[1] != inputs[2]
+
+
+def test_files_that_a_custom_dataset_is_told_of_count(files: Files, tmp_path: Path) -> None:
+    table = tmp_path / "own.json"
+    table.write_text('[{"q": "x", "a": "1"}]')
+    keys = f"task: one\ntest_split: test\ndoc_to_text: q\ndoc_to_target: a\nmetadata: {{table: {table}, text: {'x' * 5000}}}\n"
+    folder = files(one=f"{keys}custom_dataset: !function made.made\n")
+    (folder / "made.py").write_text(
+        "import json\n\n\ndef made(table, text):\n    return {'test': json.load(open(table))}\n"
+    )
+    found = []
+    for text in ("x", "y"):
+        table.write_text(f'[{{"q": "{text}", "a": "1"}}]')
+        tasks = load(folder, "one", trusted=True)
+        found.append((tasks.tasks[0].inputs(), prompts(tasks)))
+    assert [asked for _, asked in found] == [["x"], ["y"]]
+    assert found[0][0] != found[1][0]
 
 
 CODE = (
