@@ -12,6 +12,7 @@ from pathlib import Path
 
 from migration.command import LmEvalCommand, read_command
 from migration.launch import ENVIRONMENT, is_secret
+from migration.task_names import say_unknown_tasks
 from migration.translation import translate
 from pipeline.config_load import load_all
 from pipeline.console import say, show
@@ -49,6 +50,8 @@ def from_lm_eval(words: Sequence[str], output: Path | None) -> int:
         show(text.rstrip("\n"))
     else:
         _write(output, text)
+    settings = run.settings()["step1"]
+    say_unknown_tasks(settings["tasks"], settings.get("include_path", ()))
     _say_how_to_run(command, output)
     return 0
 

@@ -15,6 +15,7 @@ from migration.flags import FLAGS
 from migration.launch import ENVIRONMENT
 from migration.model_translation import translate_model
 from migration.run_file import RunFile
+from migration.task_names import lacks
 from migration.values import DEFAULT_SEEDS
 from models.generation import effective_generation
 from models.locate import model_folder
@@ -99,8 +100,8 @@ def _tasks(value: list[str], command: LmEvalCommand, run: RunFile) -> None:
         elif name in own:
             entries.append(own[name])
         else:
-            entries.append(f"{HARNESS}{name}")
-            entries += [own[one] for one in sorted(fnmatch.filter(own, name))]
+            matching = [own[one] for one in sorted(fnmatch.filter(own, name))]
+            entries += [*([] if matching and lacks(name) else [f"{HARNESS}{name}"]), *matching]
     run.put("step1.tasks", entries)
 
 
