@@ -18,8 +18,6 @@ from migration.run_file import RunFile
 from migration.task_names import lacks
 from migration.values import DEFAULT_SEEDS
 from models.generation import effective_generation
-from models.locate import model_folder
-from models.properties import generation_defaults
 from pipeline.errors import InputError
 from tasks.index import HARNESS, TaskIndex
 
@@ -167,15 +165,8 @@ def _gen_kwargs(value: dict[str, Any], command: LmEvalCommand, run: RunFile) -> 
     if not value or unusable:
         return
     run.put("step1.generation_override", value)
-    if effective_generation([("--gen_kwargs", value)]).greedy or "top_k" in value:
-        return
-    top_k = _top_k(command.flags.get("model_args", {}))
-    if top_k is None:
-        run.comment(
-            "step1.generation_override", "transformers keeps the 50 likeliest tokens: add top_k: 50, or the model's own"
-        )
-    elif top_k:
-        run.put("step1.generation", {"top_k": top_k}, "transformers' default, which lm_eval inherits")
+    if "do_sample" not in value and not effective_generation([("--gen_kwargs", value)]).greedy:
+        run.comment("step1.generation_override", "lm_eval stays greedy where a task's file says do_sample: false")
 
 
 def _is_generation_setting(name: str, value: Any, command: LmEvalCommand) -> bool:
@@ -185,15 +176,6 @@ def _is_generation_setting(name: str, value: Any, command: LmEvalCommand) -> boo
         command.refuse(f"--gen_kwargs {name}={value}", f"{error.what}; leave it out. {error.fix}".rstrip(". "))
         return False
     return True
-
-
-def _top_k(arguments: Mapping[str, Any]) -> int | None:
-    """What to set for transformers' own top_k: 0 where the model's files say one; None where they are not here."""
-    try:
-        folder = model_folder(str(arguments.get("pretrained", "")), arguments.get("revision"), download=False)
-        return 0 if "top_k" in generation_defaults(folder) else 50
-    except InputError:
-        return None
 
 
 def _output_path(value: str, command: LmEvalCommand, run: RunFile) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import InputError
+from pipeline.near import did_you_mean
 from pipeline.requests import GenerationSettings
 
 # Names that mean the same in transformers, vLLM, OpenAI's API or lm-evaluation-harness.
@@ -20,6 +20,9 @@ _SYNONYMS = {
     "stop": "until",
     "stop_sequences": "until",
 }
+_SAMPLING = ("temperature", "top_k", "top_p", "min_p")
+# Settings of beam search and their only value here, at which they say nothing.
+_ALWAYS: Mapping[str, Any] = {"num_beams": 1}
 _FIELDS = {field.name for field in msgspec.structs.fields(GenerationSettings)}
 
 
@@ -28,37 +31,52 @@ Where = Callable[[str, str], str]  # the place of a setting, from its source and
 
 
 def effective_generation(sources: Sources, where: Where = lambda source, name: source) -> GenerationSettings:
-    """The settings of `sources`, each named, the later winning. Raises InputError for an unknown name or value."""
+    """The settings of `sources`, each named, the later winning. Raises InputError for an unknown name or value.
+
+    A source says whether to sample by `do_sample`, or else by its temperature. Of a temperature that is not used
+    a later `do_sample: true` makes use. Greedy settings have neutral `top_k`, `top_p` and `min_p`: they decide nothing.
+    """
     merged: dict[str, Any] = {}
+    samples = False
     for source, settings in sources:
         normal = _normal(settings, partial(where, source))
-        do_sample = normal.pop("do_sample", None)
+        if "temperature" in normal:
+            samples = normal["temperature"] > 0
+        samples = normal.pop("do_sample", samples)
         merged |= normal
-        if do_sample is False:
-            merged["temperature"] = 0.0
-        elif do_sample and not merged.get("temperature"):
-            merged["temperature"] = 1.0
-    return msgspec.convert(merged, GenerationSettings, strict=False)
+    if samples:
+        return GenerationSettings(**{**merged, "temperature": merged.get("temperature") or 1.0})
+    kept = {name: value for name, value in merged.items() if name not in _SAMPLING}
+    return GenerationSettings(**kept)
 
 
 def _normal(settings: Mapping[str, Any], where: Callable[[str], str]) -> dict[str, Any]:
-    """One source's settings under their common names."""
+    """One source's settings under their common names, each of its type."""
     normal: dict[str, Any] = {}
     for name, value in settings.items():
         known = _SYNONYMS.get(name, name)
-        if known not in _FIELDS and known != "do_sample":
-            near = difflib.get_close_matches(name, [*_FIELDS, "do_sample", *_SYNONYMS], 1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(_FIELDS))}"
-            raise InputError(f"there is no generation setting {name!r}", where=where(name), fix=hint)
-        if known == "until":
-            value = [value] if isinstance(value, str) else list(value or [])
         if known in _FIELDS:
-            _check(name, known, value, where)
-        normal[known] = value
+            normal[known] = _checked(name, known, value, where)
+        elif known == "do_sample":
+            if not isinstance(value, bool | None):
+                raise InputError(f"the generation setting do_sample is {value!r}: true or false", where=where(name))
+            normal |= {} if value is None else {known: value}
+        elif name not in _ALWAYS:
+            others = f"Known: {', '.join(sorted(_FIELDS))}"
+            fix = did_you_mean(name, [*_FIELDS, "do_sample", *_SYNONYMS], others)
+            raise InputError(f"there is no generation setting {name!r}", where=where(name), fix=fix)
+        elif value != _ALWAYS[name]:
+            raise InputError(
+                f"the generation setting {name!r} is {value}: there is no beam search",
+                where=where(name),
+                fix="Leave it out; the answers are then greedy, or samples.",
+            )
     return normal
 
 
-def _check(name: str, known: str, value: Any, where: Callable[[str], str]) -> None:
+def _checked(name: str, known: str, value: Any, where: Callable[[str], str]) -> Any:
+    if known == "until":
+        value = [value] if isinstance(value, str) else list(value or [])
     try:
         settings = msgspec.convert({known: value}, GenerationSettings, strict=False)
     except msgspec.ValidationError as error:
@@ -74,3 +92,4 @@ def _check(name: str, known: str, value: Any, where: Callable[[str], str]) -> No
     }
     if not bounds.get(known, True):
         raise InputError(f"the generation setting {name} is out of range: {value}", where=where(name))
+    return getattr(settings, known)

@@ -18,8 +18,10 @@ Architecture = Literal["causal", "seq2seq"]
 DEFAULT_MAX_LENGTH = 2048
 _LENGTH_FIELDS = ("n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "max_sequence_length", "seq_length")
 _DTYPES = frozenset({"float32", "bfloat16", "float16"})
-# Generation settings that this project follows, by their names in generation_config.json, with their neutral values.
-_SAMPLING = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+# Fields of generation_config.json that this project follows under the same names.
+_FOLLOWED = ("repetition_penalty", "temperature", "top_k", "top_p", "min_p")
+# What transformers draws from where neither the model nor the call says anything.
+_TRANSFORMERS_TOP_K = 50
 # Fields of generation_config.json that would change a text and that this project does not follow, with neutral values.
 _NOT_FOLLOWED: Mapping[str, Any] = {
     "num_beams": 1,
@@ -39,6 +41,11 @@ _NOT_FOLLOWED: Mapping[str, Any] = {
     "min_length": 0,
     "min_new_tokens": 0,
     "exponential_decay_length_penalty": None,
+    "top_h": None,
+    "guidance_scale": 1.0,
+    "watermarking_config": None,
+    "token_healing": False,
+    "stop_strings": None,
 }
 
 
@@ -113,26 +120,23 @@ def end_ids(folder: Path) -> tuple[int, ...]:
 
 
 def generation_defaults(folder: Path) -> dict[str, Any]:
-    """What generation_config.json asks of decoding, for `use_model_generation_config`, as generation settings.
+    """What the model's files say about decoding, for `use_model_generation_config`, as generation settings.
 
-    Only what differs from the neutral value is given. Raises ModelError where it asks for something that the engine
-    does not do: following the rest of it would be neither the model's configuration nor the run's.
+    As transformers reads it for a call that says by itself whether it samples: generation_config.json, or config.json
+    where there is none, over transformers' own `top_k: 50`. `do_sample` is always off: a file that asks for sampling
+    does not make the run sample, in lm_eval neither. Raises ModelError where a file asks for something that the
+    engine does not do: following the rest of it would be neither the model's configuration nor the run's.
     """
     path = folder / "generation_config.json"
+    path = path if path.exists() else folder / "config.json"
     content = read_json(path, what="model") if path.exists() else {}
     for name, neutral in _NOT_FOLLOWED.items():
         value = content.get(name)
         if value is not None and value != neutral and value != []:
             raise ModelError(
-                f"generation_config.json sets {name}: {value}, which this engine does not follow",
+                f"{path.name} sets {name}: {value}, which this engine does not follow",
                 where=str(path),
                 fix="Leave use_model_generation_config off, or remove the field.",
             )
-    defaults: dict[str, Any] = {}
-    if content.get("repetition_penalty") not in (None, 1.0):
-        defaults["repetition_penalty"] = float(content["repetition_penalty"])
-    if content.get("do_sample"):
-        named = {name: content[name] for name in _SAMPLING if content.get(name) is not None}
-        # transformers keeps the 50 most probable tokens where a sampling model says nothing.
-        defaults |= {"temperature": 1.0, "top_k": 50, **named}
-    return defaults
+    named = {name: content[name] for name in _FOLLOWED if content.get(name) is not None}
+    return {"do_sample": False, "top_k": _TRANSFORMERS_TOP_K, **named}

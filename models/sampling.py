@@ -74,11 +74,7 @@ def _draw(scores: torch.Tensor, rows: Sequence[RowChoice]) -> list[int]:
     rounding in a batch practically never moves a draw."""
     import torch
 
-    settings = rows[0].settings
-    ids = torch.zeros((len(rows), 1), dtype=torch.long, device=scores.device)
-    for warp in _warpers(settings):
-        scores = warp(ids, scores)
-    probabilities = scores.softmax(dim=-1)
+    probabilities = _probabilities(scores, rows[0].settings)
     if probabilities.device.type == "mps":  # which has no float64
         probabilities = probabilities.cpu()
     cumulative = probabilities.double().cumsum(dim=-1)
@@ -86,6 +82,20 @@ def _draw(scores: torch.Tensor, rows: Sequence[RowChoice]) -> list[int]:
     target = uniform.to(cumulative.device) * cumulative[:, -1:]
     drawn: list[int] = torch.searchsorted(cumulative, target, right=True).squeeze(1).tolist()
     return drawn
+
+
+def probabilities(logits: torch.Tensor, row: RowChoice) -> torch.Tensor:
+    """What one sampling row's next token is drawn from. `logits` and the result: [1, vocabulary]."""
+    return _probabilities(_penalized(logits.float(), [row]), row.settings)
+
+
+def _probabilities(scores: torch.Tensor, settings: GenerationSettings) -> torch.Tensor:
+    import torch
+
+    ids = torch.zeros((len(scores), 1), dtype=torch.long, device=scores.device)
+    for warp in _warpers(settings):
+        scores = warp(ids, scores)
+    return scores.softmax(dim=-1)
 
 
 def _warpers(settings: GenerationSettings) -> list[Any]:

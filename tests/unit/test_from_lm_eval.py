@@ -108,13 +108,12 @@ def test_samples_come_from_a_file_too(tmp_path: Path) -> None:
     assert at(run_file(f"{GPT2} --samples {path}", tmp_path), "step1.samples") == {"hellaswag": [3, 1]}
 
 
-def test_sampling_keeps_as_many_tokens_as_transformers_would(tmp_path: Path) -> None:
-    model = tmp_path / "model"
-    model.mkdir()
-    line = f"lm_eval --model_args pretrained={model} --tasks x --gen_kwargs temperature=0.7"
-    assert at(run_file(line, tmp_path), "step1.generation") == {"top_k": 50}
-    (model / "generation_config.json").write_text('{"do_sample": true, "top_k": 20}')
-    assert at(run_file(line, tmp_path), "step1.generation") is None  # which the model's own setting gives
+def test_a_temperature_that_lm_eval_may_not_follow_has_a_word_on_it(capsys: pytest.CaptureFixture[str]) -> None:
+    said = {}
+    for given in ("temperature=0.7", "temperature=0.7,do_sample=True", "temperature=0"):
+        from_lm_eval(shlex.split(f"{GPT2} --gen_kwargs {given}"), None)
+        said[given] = "lm_eval stays greedy where" in capsys.readouterr().out
+    assert list(said.values()) == [True, False, False]
 
 
 def test_the_command_to_run_is_said_with_its_environment(capsys: pytest.CaptureFixture[str]) -> None:

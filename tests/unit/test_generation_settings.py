@@ -20,12 +20,27 @@ def effective(*sources):
         ([{"temperature": 0.7}, {"do_sample": False}], 0.0),
         ([{"do_sample": False, "temperature": 0.7}], 0.0),
         ([{"do_sample": False, "temperature": 0.0}, {"temperature": 1.0}], 1.0),
+        ([{"do_sample": False, "temperature": 0.6}, {"do_sample": True}], 0.6),
+        ([{"do_sample": False, "temperature": 0.6}, {"until": ["x"]}], 0.0),
     ],
 )
 def test_sampling_or_greedy(sources, temperature):
     settings = effective(*sources)
     assert settings.temperature == temperature
     assert settings.greedy == (temperature == 0)
+
+
+def test_what_only_samples_follow_is_no_part_of_greedy_settings():
+    drawing = {"top_k": 50, "top_p": 0.9, "min_p": 0.1, "repetition_penalty": 1.1}
+    assert effective(drawing) == effective({"repetition_penalty": 1.1})
+    sampled = effective(drawing, {"temperature": 0.2})
+    assert (sampled.top_k, sampled.top_p, sampled.min_p) == (50, 0.9, 0.1)
+
+
+def test_one_beam_is_no_beam_search():
+    assert effective({"num_beams": 1}) == effective({})
+    with pytest.raises(InputError, match="'num_beams' is 10: there is no beam search"):
+        effective({"num_beams": 10})
 
 
 def test_synonyms_and_the_later_source():
@@ -37,6 +52,7 @@ def test_synonyms_and_the_later_source():
     ("source", "message"),
     [
         ({"temperatur": 1}, "there is no generation setting 'temperatur'"),
+        ({"do_sample": "yes"}, "do_sample is 'yes': true or false"),
         ({"temperature": -1}, "temperature is out of range"),
         ({"top_p": 0}, "top_p is out of range"),
         ({"max_gen_toks": "many"}, "max_gen_toks"),

@@ -170,13 +170,21 @@ def test_longest_sequence(setting: int | None, config: dict[str, object], expect
 
 
 def test_generation_defaults_follow_the_models_file(base: Path) -> None:
-    assert generation_defaults(base) == {}
-    edit(base / "generation_config.json", repetition_penalty=1.1, temperature=0.7, top_p=0.8)
-    assert generation_defaults(base) == {"repetition_penalty": 1.1}  # without do_sample, greedy
-    edit(base / "generation_config.json", do_sample=True)
-    assert generation_defaults(base) == {"repetition_penalty": 1.1, "temperature": 0.7, "top_k": 50, "top_p": 0.8}
+    assert generation_defaults(base) == {"do_sample": False, "top_k": 50}
+    edit(base / "generation_config.json", repetition_penalty=1.1, temperature=0.7, top_p=0.8, do_sample=True)
+    sampling = {"temperature": 0.7, "top_k": 50, "top_p": 0.8}
+    assert generation_defaults(base) == {"do_sample": False, "repetition_penalty": 1.1, **sampling}
     edit(base / "generation_config.json", no_repeat_ngram_size=3)
     with pytest.raises(ModelError, match="no_repeat_ngram_size: 3"):
+        generation_defaults(base)
+
+
+def test_without_a_generation_config_the_models_config_counts(base: Path) -> None:
+    (base / "generation_config.json").unlink()
+    edit(base / "config.json", top_k=7)
+    assert generation_defaults(base) == {"do_sample": False, "top_k": 7}
+    edit(base / "config.json", num_beams=4)
+    with pytest.raises(ModelError, match=r"config\.json sets num_beams: 4"):
         generation_defaults(base)
 
 
