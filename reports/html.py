@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.character_eval import legend, published_lines
 from reports.faults import causes, fault_lines, totals
 from reports.headlines import Headline, headlines
 from reports.histograms import model_histogram
@@ -39,6 +40,8 @@ def report_html(results: RunResults) -> str:
             everything=everything,
             unfold=len(everything.lines) <= _OPEN_UP_TO,
             slices=lay_out(results.rows, slices=True),
+            character_eval=published_lines(results.rows),
+            character_eval_legend=legend(),
             marks=MARKS,
             curves=_curves(results, lines),
             series=series_names(results),

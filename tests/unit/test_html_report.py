@@ -230,6 +230,40 @@ def test_faults_are_listed_and_none_are_said():
     assert "answered in full" in report_html(run(faults=faults[:1]))
 
 
+def test_a_long_table_of_faults_is_folded_under_what_is_common():
+    reasons = [Reason("TooLong", 1, "it is"), Reason("f1 failed: KeyError", 2, "'x'")]
+    faults = [Faults("two", f"t{number}", 10, 1, missing=2, reasons=reasons) for number in range(20)]
+    few, many = (Page(report_html(run(faults=some))) for some in (faults[:3], faults))
+    assert few.tags.count("details") == many.tags.count("details") - 1
+    assert "40 × f1 failed: KeyError: 'x' – t0, t1, t2 and 17 more tasks (model: two)" in many.texts["li"]
+    assert any(text.startswith("20 lines") for text in many.texts["summary"])
+    assert ["t19", "two", "10", "1 (10%)", "", "", "", "2"] in many.rows
+    assert not [text for text in few.texts["li"] if "×" in text]
+
+
+def test_a_metric_that_valued_no_row_is_told_in_short():
+    faults = [Faults("two", "add", 10, missing=10, lost={"f1": "KeyError: 'x'"})]
+    assert (
+        "f1 failed on every row of add (model: two): KeyError: 'x'."
+        in Page(report_html(run(faults=faults))).texts["li"]
+    )
+
+
+def test_charactereval_has_its_published_table():
+    own = {"task": "charactereval", "metric": "reward_model"}
+    rows = [
+        row("base", value=2.5, slice="metric_en=Accuracy", **own),
+        row("base", value=2.25, slice="group=Overall", **own),
+    ]
+    page = Page(report_html(run(rows=[*run().rows, *rows])))
+    heading = next(cells for cells in page.rows if "Overall" in cells)
+    (line,) = (cells for cells in page.rows if len(cells) == len(heading) and cells[0] == "base")
+    assert dict(zip(heading, line, strict=True))["KA"] == "2.500"
+    assert (line[-1], line[1]) == ("2.250", "–")
+    assert "CharacterEval" in page.texts["h2"]
+    assert "CharacterEval" not in Page(report_html(run())).texts["h2"]
+
+
 def test_names_are_text_wherever_they_stand():
     results = renamed(EVIL)
     text = report_html(results)
