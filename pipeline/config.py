@@ -68,7 +68,7 @@ class EngineSettings(Settings):
     add_bos_token: bool | None = None
     """Whether a plain-text prompt begins with the BOS token; by default as the tokenizer does it."""
     use_model_generation_config: bool = False
-    """Take more of the model's generation_config.json than its end and padding tokens: its repetition penalty, and, where
+    """Follow more of the model's generation_config.json than end and padding tokens: its repetition penalty, and where
     a task or the run samples (`do_sample: true`, `temperature`), its temperature, top_k, top_p and min_p."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
