@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import DataError, TaskError
+from pipeline.errors import TaskError
 from pipeline.fingerprint import FileHashes, digest
+from tasks.data_files import NoSplitError
 from tasks.data_readers import Record
 from tasks.datasets import as_table
 from tasks.split_documents import Seeds
@@ -71,7 +72,8 @@ class CustomData:
     def _split(self, split: str) -> Any:
         if split not in self._splits:
             there = ", ".join(map(str, self._splits))
-            raise DataError(f"the function gives no split {split}; it gives {there}", where=self._reference.where)
+            what = f"the function gives no split {split}; it gives {there}"
+            raise NoSplitError(what, split, self._splits, where=self._reference.where)
         return self._splits[split]
 
 

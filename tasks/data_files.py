@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,6 +58,21 @@ class DataFile:
                     yield member
         except (zipfile.BadZipFile, OSError) as error:
             raise DataError(f"the data file cannot be read: {error}", where=self.shown) from error
+
+
+class NoSplitError(DataError):
+    """A split that its source has not got; `near` is one of those that it has, where it is probably meant."""
+
+    def __init__(self, what: str, split: str, there: Iterable[str], *, where: str, fix: str = "") -> None:
+        self.split = split
+        self.near = next(iter(difflib.get_close_matches(split, map(str, there), 1, 0.75)), None)
+        super().__init__(what, where=where, fix=fix)
+
+    def blamed(self, where: str) -> DataError:
+        """The same error told of the setting that names the split, at `where`, if that is likely misspelt."""
+        if self.near is not None:
+            return DataError(self.what, where=where, fix=f"Did you mean {self.near}?")
+        return DataError(self.what, where=self.where, fix=f"The split is named at {where}. {self.fix}".strip())
 
 
 def split_names(split: str) -> tuple[str, ...]:
@@ -184,11 +200,12 @@ def _is_data(name: str) -> bool:
     return not any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
-def _no_split(folder: Path, names: Sequence[str], config: str | None, split: str, where: str) -> DataError:
+def _no_split(folder: Path, names: Sequence[str], config: str | None, split: str, where: str) -> NoSplitError:
     wanted = f"the split {split} of {config}" if config else f"the split {split}"
     shown = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     expected = f"{config}/{split}.jsonl or {config}_{split}.csv" if config else f"{split}.jsonl or {split}.csv"
     fix = f"There are: {shown}. A name such as {expected} would be found; data_files names any other file."
     if not names:
         fix = f"It holds no data file at all; {', '.join(SUFFIXES)} are known."
-    return DataError(f"{folder} has no data file for {wanted}", where=where, fix=fix)
+    words = {word for name in names for word in re.split(r"[/_]", name.rpartition(".")[0])}
+    return NoSplitError(f"{folder} has no data file for {wanted}", split, sorted(words), where=where, fix=fix)

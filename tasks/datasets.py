@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from pipeline.errors import DataError, MissingPackageError
 from pipeline.fingerprint import FileHashes
-from tasks.data_files import DataFile, data_file, find_split, split_names
+from tasks.data_files import DataFile, NoSplitError, data_file, find_split, split_names
 from tasks.data_readers import ReadOptions, Record, read_records
 from tasks.hub_data import HubData
 
@@ -92,8 +92,8 @@ class LocalData:
             known = next((name for name in split_names(split) if name in named), None)
             if known is None:
                 fix = f"Add it: data_files: {{{split}: <file>}}"
-                given = ", ".join(named)
-                raise DataError(f"data_files has no split {split}; it has {given}", where=self.where, fix=fix)
+                what = f"data_files has no split {split}; it has {', '.join(named)}"
+                raise NoSplitError(what, split, named, where=self.where, fix=fix)
             named = named[known]
         patterns = [named] if isinstance(named, str) else named
         return [data_file(path, split, self.where) for text in patterns for path in self._paths(text)]

@@ -84,8 +84,8 @@ class QuestionField(DocumentField):
 
     def question(self, data: Data, label: str) -> str | int:
         value, rendered = self.read(data, label)
-        if rendered and self._has_choices and value.isdigit():
-            return int(value)
+        if rendered and self._has_choices:
+            return as_index(value)
         if isinstance(value, str) or (isinstance(value, int) and self._has_choices):
             return value
         raise self.fault(f"this must give text, and gives {_shown(value)}", label)
@@ -147,9 +147,14 @@ class ChoicesField(DocumentField):
         return list(value)
 
 
+def as_index(text: str) -> int | str:
+    """The index of a choice that the digits 0 to 9 write; every other text as it is, digits of other scripts too."""
+    return int(text) if text.isascii() and text.isdigit() else text
+
+
 def _as_target(text: str, has_choices: bool) -> Target:
-    if has_choices and text.isdigit():
-        return int(text)
+    if has_choices and not isinstance(index := as_index(text), str):
+        return index
     if len(text) >= 2 and text[0] == "[" and text[-1] == "]":
         try:
             value = ast.literal_eval(text)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.errors import TaskError
 from tasks.index import HARNESS, TaskIndex
+from tasks.index_cache import overlooked
 from tasks.members import Members, Resolved
 
 __all__ = ["Resolved", "Resolver"]
@@ -73,7 +74,9 @@ class Resolver:
         for folder in folders:
             index = self._index.with_folder(folder)
             if not index.definitions:
-                raise TaskError(f"no file below {folder} defines a task or group", where=where)
+                other = overlooked(folder)
+                fix = f"Names of task files end with .yaml: rename {other}." if other is not None else ""
+                raise TaskError(f"no file below {folder} defines a task or group", where=where, fix=fix)
             _add_all(index, index.definitions, where, found)
 
 

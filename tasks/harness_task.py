@@ -6,6 +6,7 @@ The settings come checked from `task_config.py`; where documents come from is `d
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pipeline.console import warn_once
@@ -13,6 +14,7 @@ from pipeline.errors import ConfigError
 from pipeline.fingerprint import FileHashes
 from pipeline.requests import Message, Prompt
 from pipeline.rows import to_plain
+from tasks.data_files import NoSplitError
 from tasks.datasets import DataSource
 from tasks.definition import CodeTable, filter_pipelines, metric_specs, task_definition
 from tasks.document_fields import MessagesField, Target, TextField
@@ -98,9 +100,10 @@ class HarnessTask:
 
     def locate(self) -> None:
         """Raises DataError if it can be seen without reading that the documents are not there."""
-        self._documents.source.locate(self.config.eval_split)
-        if self.num_fewshot:
-            self._pool.locate()
+        with self._names_of_splits():
+            self._documents.source.locate(self.config.eval_split)
+            if self.num_fewshot:
+                self._pool.locate()
 
     def inputs(self) -> dict[str, str]:
         """The files of the split that is asked about, and of the few-shot examples if there are any."""
@@ -108,9 +111,18 @@ class HarnessTask:
         if self.num_fewshot and self._pool.split is not None:
             splits.append(self._pool.split)
         found: dict[str, str] = {}
-        for split in splits:
-            found |= self._documents.source.hashes(split, self._file_hashes)
+        with self._names_of_splits():
+            for split in splits:
+                found |= self._documents.source.hashes(split, self._file_hashes)
         return found
+
+    @contextmanager
+    def _names_of_splits(self) -> Iterator[None]:
+        """While it lasts, the error for a split that is not there tells what names it."""
+        try:
+            yield
+        except NoSplitError as error:
+            raise error.blamed(self.config.split_place(error.split)) from error
 
     def examples(
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None

@@ -13,6 +13,7 @@ from typing import Any
 from pipeline.console import warn_once
 from pipeline.errors import DataError, MissingPackageError
 from pipeline.fingerprint import FileHashes
+from tasks.data_files import NoSplitError
 from tasks.data_readers import Record
 
 _PATIENCE_S = 10.0  # for the hub's first answer; the hub's own client would try six times, for each data set
@@ -77,7 +78,8 @@ class HubData:
             self._loaded = self._load()
         if split not in self._loaded:
             there = ", ".join(self._loaded)
-            raise DataError(f"{self._path} has no split {split}; it has {there}", where=self._where)
+            what = f"{self._path} has no split {split}; it has {there}"
+            raise NoSplitError(what, split, self._loaded, where=self._where)
         return self._loaded[split]
 
     def _load(self) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 from models.locate import nearest_folder
 from pipeline.errors import TaskError
 from tasks.defined_names import Definition, definitions_below
+from tasks.index_cache import overlooked
 from tasks.task_file import shown
 
 BUNDLED = Path(__file__).resolve().parent.parent / "yamls" / "tasks"
@@ -113,6 +114,8 @@ class TaskIndex:
         """The error for a name that stands nowhere."""
         near = self._of_harness(name) or self.near(name)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        other = next((path for root in self._roots if (path := overlooked(root, name))), None)
+        hint = f"Names of task files end with .yaml: rename {other}. " if other else hint
         listing = f"List all: python main.py tasks {self.prefix}".rstrip()
         own = "" if self.prefix else " Folders with task files of your own: step1.include_path."
         whose = " of lm_eval" if self.prefix else ""

@@ -72,6 +72,20 @@ def keys_below(root: Path) -> dict[str, FileKeys]:
     return {name: found[name].keys for name in sorted(found)}
 
 
+def overlooked(root: Path, name: str | None = None) -> Path | None:
+    """A file below `root` that would be a task file, of `name` if that is given, but for its suffix, .yml.
+
+    lm_eval reads `.yaml` alone: a group by tag would have other members here.
+    """
+    files = (path for path in sorted(root.rglob("*.yml")) if path.is_file())
+    return next((path for path in files if _defines(read_keys(path), name)), None)
+
+
+def _defines(keys: FileKeys, name: str | None) -> bool:
+    own = keys.task if keys.task is not None else keys.group
+    return own is not None if name is None else own == name
+
+
 def _with_paths(keys: FileKeys, name: str) -> FileKeys:
     """The same with its includes as paths from the root."""
     folder = os.path.dirname(name)

@@ -5,6 +5,7 @@ Whether there is such a metric or filter is not asked here.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,11 @@ def filter_problems(file: TaskFile, entries: Sequence[Any]) -> list[Problem]:
         if not isinstance(steps, list) or not isinstance(entry.get("name"), str):
             problems.append(Problem(file.where("filter_list", number), _PIPELINE))
             continue
+        for key in (one for one in entry if one not in ("name", "filter")):
+            near = difflib.get_close_matches(str(key), ("name", "filter"), 1)
+            hint = f"; did you mean `{near[0]}`?" if near else f", and {_PIPELINE}"
+            where = file.where("filter_list", number, key)
+            problems.append(Problem(where, f"`{key}` is not a key of an entry of filter_list{hint}"))
         for position, step in enumerate(steps):
             where = file.where("filter_list", number, "filter", position)
             if not isinstance(step, dict) or not isinstance(step.get("function"), (str, FunctionReference)):

@@ -48,6 +48,7 @@ _OPTIONS = {
 }
 # Keys that change nothing here: names for display, and the harness's own bookkeeping.
 _CARRIED = ("tag", "group", "group_alias", "recipe", "include", "task_list")
+_SPLITS = ("test_split", "validation_split", "training_split", "fewshot_split")
 # A template or column name, an index, fixed choices, or a function.
 FieldValue = str | int | list[Any] | dict[str, Any] | FunctionReference | None
 
@@ -109,12 +110,17 @@ class TaskConfig:
         assert split is not None  # `read_config` has seen to it
         return split
 
+    def split_place(self, split: str) -> str:
+        """Where the file names the split; the file itself where it names none such."""
+        named = [key for key in _SPLITS if getattr(self, key) == split]
+        return self.file.where(named[0]) if named else self.file.where("fewshot_config", "split")
+
 
 _TEXT, _FIELD = (str,), (str, int, list, dict, FunctionReference)
 _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task", "task_alias", "output_type", "dataset_path", "dataset_name"), _TEXT),
     **dict.fromkeys(("description", "gen_prefix"), _TEXT),
-    **dict.fromkeys(("training_split", "validation_split", "test_split", "fewshot_split"), _TEXT),
+    **dict.fromkeys(_SPLITS, _TEXT),
     **dict.fromkeys(("target_delimiter", "fewshot_delimiter", "cluster", "primary_metric"), _TEXT),
     **dict.fromkeys(_OPTIONS, _TEXT),
     **dict.fromkeys(("doc_to_target", "doc_to_choice"), _FIELD),

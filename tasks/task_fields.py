@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.document_fields import ChoicesField, QuestionField, Target, TargetField, TextField
+from tasks.document_fields import ChoicesField, QuestionField, Target, TargetField, TextField, as_index
 from tasks.task_config import FieldValue, TaskConfig
 
 Data = Mapping[str, Any]
@@ -61,5 +61,5 @@ def _index(target: Any, choices: list[str]) -> Any:
     if isinstance(target, str):
         if target in choices:
             return choices.index(target)
-        return int(target) if target.isdigit() else target  # a table's cell is text, an index too
+        return as_index(target)  # a table's cell is text, an index too
     return target

@@ -86,6 +86,8 @@ FAULTS = {
     "argument of a filter": (f"{FILTER}{{function: regex, patern: x}}\n", "mine.yaml:10: the filter regex does not take these arguments: regex() got an unexpected keyword argument 'patern'"),
     "value of a filter's argument": (f"{FILTER}{{function: regex, regex_pattern: '('}}\n", "mine.yaml:10: the filter regex does not take these arguments: regex_pattern is no regular expression"),
     "filter without a function": (f"{FILTER}regex: x\n", "mine.yaml:10: an entry of filter_list is"),
+    "key beside a filter": (f"{FILTER}function: lowercase\n    filtr: x\n", "mine.yaml:11: `filtr` is not a key of an entry of filter_list; did you mean `filter`?"),
+    "own key beside a filter": (f"{FILTER}function: lowercase\n    weight: 2\n", "mine.yaml:11: `weight` is not a key of an entry of filter_list, and an entry of filter_list is"),
     "custom filter without its function": (f"{FILTER}function: custom\n", "mine.yaml:10: the filter `custom` takes `filter_fn: !function <module>.<name>`"),
     "unknown metric": (f"{METRIC}metric: exact_mach\n", "mine.yaml:8: no metric is called 'exact_mach'\n  Did you mean exact_match? A metric of Hugging Face's package `evaluate` is named with `hf_evaluate: true`."),
     "unknown metric of choices": (f"{CHOICES}acc_norn\n", "mine.yaml:9: no metric is called 'acc_norn'\n  Did you mean acc_norm?"),
@@ -180,6 +182,24 @@ def test_data_that_are_not_there(tmp_path: Path) -> None:
     assert "Give it as data_files" in file
     nothing = run(tmp_path, f"task: mine\ntest_split: test\n{PLAIN}", data_files=None)
     assert "mine.yaml:1: nothing says where the task's data are" in nothing
+
+
+def test_a_misspelt_split_is_told_at_its_own_line(tmp_path: Path) -> None:
+    data = str(tmp_path / "data" / "d.jsonl")
+    files = {"train": data, "test": data}
+    shots = f"{HEAD}{PLAIN}num_fewshot: 1\nfewshot_split: trian\n"
+    said = "data_files has no split trian; it has train, test\n  Did you mean train?"
+    assert run(tmp_path, shots, data_files=files).endswith(f"mine.yaml:7: {said}")
+    own = shots.replace("fewshot_split:", "fewshot_config:\n  split:")
+    assert run(tmp_path, own, data_files=files).endswith(f"mine.yaml:8: {said}")
+    other = run(tmp_path, shots.replace("trian", "shots"), data_files=files)
+    assert "run.yaml:9: data_files has no split shots" in other
+    assert "The split is named at mine.yaml:7. Add it: data_files: {shots: <file>}" in other
+    folder = run(tmp_path, shots, file_name="train.jsonl", data_files=None, data_dir=str(tmp_path / "data"))
+    assert "has no data file for the split test" in folder
+    (tmp_path / "data" / "main_test.jsonl").write_text('{"q": "x", "a": "y"}\n')
+    folder = run(tmp_path, f"{shots}dataset_name: main\n", data_files=None, data_dir=str(tmp_path / "data"))
+    assert folder == f"mine.yaml:7: {tmp_path}/data has no data file for the split trian of main\n  Did you mean train?"
 
 
 def test_a_zip_with_a_damaged_member(tmp_path: Path) -> None:

@@ -94,6 +94,18 @@ def test_a_folder_without_tasks_and_a_file_without_a_name_are_errors(folder: Pat
         resolve("mine/inner/two.yaml")
 
 
+def test_a_file_that_is_overlooked_for_its_suffix_is_named(folder: Path) -> None:
+    (folder / "inner" / "two.yaml").rename(folder / "inner" / "two.yml")
+    with pytest.raises(
+        TaskError, match=r"no file below mine/inner defines[\s\S]*end with \.yaml: rename mine/inner/two\.yml"
+    ):
+        resolve("mine/inner")
+    with pytest.raises(
+        TaskError, match=r"is called 'two'\n  Names of task files end with \.yaml: rename mine/inner/two\.yml"
+    ):
+        resolve("two", "mine")
+
+
 def test_patterns_fit_groups_and_tags_too(folder: Path) -> None:
     (folder / "gsm8k.yaml").unlink()
     assert list(resolve("bo*", "mine").groups) == ["both"]
