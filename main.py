@@ -146,7 +146,8 @@ def _settings_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="overrides",
         metavar="KEY=VALUE",
-        help="a setting that wins over the file's, such as step1.limit=10 or step1.tasks.0.limit=10; may be repeated",
+        help="a setting that wins over the whole file, such as step1.limit=10 for every task, or step1.tasks.0.limit=10"
+        " for one; may be repeated",
     )
 
 

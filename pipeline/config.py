@@ -165,11 +165,11 @@ class TaskSettings(Settings):
     missing_data: Literal["error", "skip"] = "error"
     """Whether tasks of a group that have no data in `data_dir` are an error, or are left out, which the run says."""
     num_fewshot: Annotated[int, Field(ge=0)] | None = None
-    """Examples shown before each question; wins over the task's file, zero too."""
+    """Examples shown before each question; wins over the task's file, zero too, but not over `--set`."""
     generation_kwargs: dict[str, Any] = {}
     """Generation settings for this task, over those of its file."""
     limit: Annotated[float, Field(gt=0)] | None = None
-    """Documents of this task, over the run's `limit`."""
+    """Documents of this task, over the file's `limit` for the run, but not over `--set step1.limit`."""
     metadata: dict[str, Any] = {}
     """Over the `metadata` of the task's file and of the run: what a `custom_dataset` function is called with."""
 
@@ -350,6 +350,9 @@ class Step4Settings(Shared):
     lm_eval_samples: bool = False
     """With `lm_eval_layout`: also write every prompt, response and score, as `samples_<task>_<time>.jsonl`."""
 
+
+# Settings of a run that its task entries may have of their own; the command line's win over these too.
+INHERITED_BY_TASKS = ("limit", "num_fewshot")
 
 STEP_SETTINGS: dict[str, type[Shared]] = {
     "step1": Step1Settings,

@@ -1,22 +1,22 @@
 """Run files: from YAML and `--set` to the settings of a step, with the place where each setting stands.
 
 A file holds one step's settings at its top level, or several steps' under `step1:` … `step4:` with what they share
-beside them; a step's own key wins over a shared one, whole. Relative paths in settings are relative to the current
-working directory, as on the command line. Environment variables are not expanded.
+beside them; a step's own key wins over a shared one, whole, and `--set` over the whole file. Relative paths in settings
+are relative to the current working directory, as on the command line. Environment variables are not expanded.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from pipeline.config import STEP_SETTINGS, Settings, Shared
+from pipeline.config import INHERITED_BY_TASKS, STEP_SETTINGS, Settings, Shared
 from pipeline.config_problems import dotted, explained, settings_at, unknown_key
 from pipeline.errors import ConfigError, Problem
 from pipeline.strict_yaml import Located, SettingPath, parse, read
@@ -153,8 +153,9 @@ class _RunFile:
             own = {}
         data = _copied(shared | own)
         applied: list[Override] = []
-        for override in self._overrides:
-            path = _path_in(override, step, alone)
+        here = [(override, _path_in(override, step, alone)) for override in self._overrides]
+        _let_go(data, {path for _, path in here if path is not None})
+        for override, path in here:
             if path is None:
                 continue
             fault = _assign(data, STEP_SETTINGS[step], path, override.value)
@@ -218,6 +219,15 @@ def _path_in(override: Override, step: str, alone: bool) -> SettingPath | None:
     if first in STEP_SETTINGS:
         return None
     return override.path if alone or _knows(step, first) else None
+
+
+def _let_go(data: dict[Any, Any], paths: Collection[SettingPath]) -> None:
+    """Take out of the task entries what the command line sets for the whole run: it wins over all of the file."""
+    entries = data.get("tasks")
+    for entry in entries if isinstance(entries, list) else ():
+        for name in INHERITED_BY_TASKS:
+            if (name,) in paths and isinstance(entry, dict):
+                entry.pop(name, None)
 
 
 def _assign(data: Any, model: type[Settings], path: SettingPath, value: Any) -> str | None:

@@ -20,7 +20,7 @@ from models.generation import effective_generation
 from models.identity import ModelIdentity, model_identity, tokenizer_fingerprint
 from models.locate import model_folder, nearest_folder
 from models.properties import generation_defaults, model_config, resolve_architecture, resolve_dtype, resolve_max_length
-from pipeline.config import NEUTRAL_ENGINE, Step1Settings, TaskSettings
+from pipeline.config import INHERITED_BY_TASKS, NEUTRAL_ENGINE, Step1Settings, TaskSettings
 from pipeline.errors import DataError, InputError, TaskError, blamed_on, raise_all
 from pipeline.fingerprint import FileHashes, canonical, digest
 from pipeline.lock_file import Basis
@@ -323,7 +323,7 @@ def run_tasks(settings: Step1Settings, hashes: FileHashes, where: Where) -> tupl
 
 def _with_run_defaults(entry: TaskSettings, settings: Step1Settings) -> TaskSettings:
     """The entry with the run's `limit` and `num_fewshot` where it has none of its own, and the run's metadata."""
-    inherited = {name: getattr(settings, name) for name in ("limit", "num_fewshot") if getattr(entry, name) is None}
+    inherited = {name: getattr(settings, name) for name in INHERITED_BY_TASKS if getattr(entry, name) is None}
     return entry.model_copy(update={**inherited, "metadata": {**settings.metadata, **entry.metadata}})
 
 

@@ -95,6 +95,22 @@ def test_places(tmp_path: Path) -> None:
     assert load(written(tmp_path, SINGLE), "step1").where("tasks", 0) == f"{path}:3"
 
 
+def test_an_override_of_the_run_wins_over_what_task_entries_have_of_their_own(tmp_path: Path) -> None:
+    entries = "[&first {name: a, limit: 3, num_fewshot: 1}, {name: b, limit: 2}, c, *first]"
+    path = written(tmp_path, f"output_dir: o\nstep1:\n  model: m\n  tasks: {entries}\n")
+
+    def own(*overrides: str) -> list[tuple[float | None, int | None]]:
+        return [(task.limit, task.num_fewshot) for task in step1_of(path, list(overrides)).tasks]
+
+    assert own() == [(3, 1), (2, None), (None, None), (3, 1)]
+    for limit in ("step1.limit=5", "limit=5", "step1.limit=null"):
+        assert own(limit) == [(None, 1), (None, None), (None, None), (None, 1)]
+    assert own("step1.num_fewshot=0") == [(3, None), (2, None), (None, None), (3, None)]
+    for order in (("limit=5", "step1.tasks.1.limit=7"), ("step1.tasks.1.limit=7", "limit=5")):
+        assert own(*order) == [(None, 1), (7, None), (None, None), (None, 1)]
+    assert step1_of(path, ["limit=5"]).limit == 5
+
+
 def test_overrides(tmp_path: Path) -> None:
     run, single = written(tmp_path, RUN), written(tmp_path, SINGLE, "single.yaml")
     assert step1_of(run, ["limit=10"]).limit == 10
