@@ -179,3 +179,8 @@ class Answers:
         wanted = [self._questions.keys(row) for row in rows]
         found = self._memo.get({key for keys in wanted for key in keys})
         return [[found[key] for key in keys] if all(key in found for key in keys) else None for keys in wanted]
+
+    def lack(self, row: MetricInput) -> str:
+        """Why a row has not all its answers, as far as the memo knows."""
+        failures = self._memo.failures(self._questions.keys(row)).values()
+        return ": ".join(["its model gave no answer", *[f"{one.type}: {one.message}" for one in failures][:1]])

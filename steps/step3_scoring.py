@@ -77,7 +77,7 @@ def score(settings: Step3Settings, calls: ModelCalls | None = None) -> LineStep:
             **own_code,
         }
 
-    return LineStep(name="step3", version=2, spec=spec, build=build, prepare=prepare)
+    return LineStep(name="step3", version=3, spec=spec, build=build, prepare=prepare)
 
 
 def build(spec: Spec) -> Callable[[Chunk], LinesDone]:
@@ -236,9 +236,11 @@ def _value_rows(chosen: _Chosen, rows: list[ScoredRow], inputs: list[MetricInput
     except Exception:  # noqa: BLE001  # the row boundary, a batch at once: the rows that are sound keep their values
         values = [_value_alone(chosen, row, item) for row, item in live]
     names = next((valued for valued in values if valued is not None), chosen.metric.outputs)
-    for (row, _), valued in zip(live, values, strict=True):
+    for (row, item), valued in zip(live, values, strict=True):
         if valued is None:
-            row.flags.setdefault("metric_errors", {}).setdefault(chosen.name, "its model gave no answer")
+            failed = row.flags.setdefault("metric_errors", {})
+            if chosen.answers is not None and chosen.name not in failed:
+                failed[chosen.name] = chosen.answers.lack(item)
             valued = dict.fromkeys(name for name in names if name != FLAGS)
         row.flags |= valued.get(FLAGS) or {}
         for name, value in valued.items():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pipeline.errors import in_short
-from pipeline.rows import ErrorRecord, Status
+from pipeline.rows import ErrorRecord, Status, to_plain
 from reports.run_results import Faults, Reason
 
+_MISSING = (None, to_plain(math.nan))
 _KINDS = 5  # of reasons, the commonest
 _MESSAGES = 1000  # different ones of a kind that are told apart: a million rows may each have their own
 
@@ -37,7 +39,7 @@ class FaultCount:
     def add(self, filter_name: str, rows: Sequence[_Row]) -> None:
         """Take rows of one filter in. Faults of the request count under the first: every filter has each document."""
         self._parse_failed[filter_name] += sum(bool(row.flags.get("parse_failed")) for row in rows)
-        self._counts["missing"] += sum(value is None for row in rows for value in row.values.values())
+        self._counts["missing"] += sum(value in _MISSING for row in rows for value in row.values.values())
         self._valued += sum(row.status == "ok" for row in rows)
         self._add_failures(row.flags["metric_errors"] for row in rows if "metric_errors" in row.flags)
         if self._first_filter is None:

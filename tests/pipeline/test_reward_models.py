@@ -125,6 +125,20 @@ def test_code_adapters_dialogues_and_the_folders_own_settings(rewards):
     assert all("reward_model:code" not in row["values"] for row in scored(rewards, "blimp_causative"))
 
 
+def test_a_reward_model_that_scores_nothing_is_named_with_its_failure(rewards):
+    from safetensors.torch import load_file, save_file
+
+    path = rewards.folder / "models/rm_two/value_head.safetensors"
+    head = load_file(path)
+    head["v_head.summary.bias"].fill_(float("nan"))
+    save_file(head, path)
+    done = rewards.run("step3", str(rewards.write_settings(**two_models())), expect=1)
+    models = "models: base, sft__checkpoint-100 and sft__checkpoint-200"
+    why = "its model gave no answer: NotANumber: the reward model's score is nan"
+    assert f"reward_model:two failed on every row of own ({models}): {why}" in done.stderr
+    assert all(isinstance(row["values"]["reward_model:one"], float) for row in scored(rewards))
+
+
 @pytest.mark.parametrize(
     ("metric", "what"),
     [

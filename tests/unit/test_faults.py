@@ -43,6 +43,11 @@ def test_a_metric_that_fails_on_some_rows_has_the_commonest_reason_and_is_not_lo
     assert found.reasons == [Reason("f1 failed: KeyError", 3, "'a'", alike=False)]
 
 
+def test_values_that_are_no_number_are_missing() -> None:
+    values = [Row({"f1": value, "acc": 1.0}) for value in (None, {"$float": "nan"}, {"$float": "inf"}, 0, [0.0])]
+    assert counted(none=values).missing == 2
+
+
 def test_a_metric_that_fails_on_every_row_without_an_error_is_lost() -> None:
     found = counted(none=[error("too long"), failed("its model gave no answer"), failed("its model gave no answer")])
     assert found.lost == {"f1": "its model gave no answer"}
