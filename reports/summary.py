@@ -14,13 +14,19 @@ _LISTED = 6
 
 def summary_sentences(results: RunResults, lines: Sequence[Headline]) -> list[str]:
     """A few sentences for someone who has not seen the run; the most telling first."""
-    compared = [line for line in lines if line.differences and line.higher_is_better is not None]
+    compared = [line for line in lines if _has_difference(line) and line.higher_is_better is not None]
     if results.baseline is None or not compared:
-        return [_figures_sentence(line) for line in lines[:_LISTED] if line.figures] + _fault_sentences(results)
+        valued = [line for line in lines if any(row.value is not None for row in line.figures.values())]
+        return [_figures_sentence(line) for line in valued[:_LISTED]] + _fault_sentences(results)
     sentences = [_best_sentence(results, line) for line in compared[:_LISTED]]
     if len(compared) > _LISTED:
         sentences.append(f"{len(compared) - _LISTED} further benchmarks stand in the table.")
     return sentences + _trade(results, compared) + _fault_sentences(results)
+
+
+def _has_difference(line: Headline) -> bool:
+    """Whether some model can be compared with the baseline: both have a figure."""
+    return any(difference.value is not None for difference in line.differences.values())
 
 
 def _fault_sentences(results: RunResults) -> list[str]:

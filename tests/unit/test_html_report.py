@@ -249,6 +249,19 @@ def test_a_metric_that_valued_no_row_is_told_in_short():
     )
 
 
+def test_nothing_is_said_of_a_difference_where_no_row_has_a_value():
+    def valueless(model):
+        return AggregateRow(
+            model=model, task="lost", metric="acc", filter="none", value=None, n=0, missing=9, higher_is_better=True
+        )
+
+    rows = [*run().rows, valueless("base"), valueless("one")]
+    results = run(rows=rows, comparisons=[*run().comparisons, Comparison("one", "lost", "acc", "none", None)])
+    assert not [sentence for sentence in summary_sentences(results, headlines(results)) if "lost (" in sentence]
+    alone = run(rows=[row("base"), valueless("base")], baseline=None, comparisons=[])
+    assert summary_sentences(alone, headlines(alone)) == ["add (acc): base 0.500 ± 0.020."]
+
+
 def test_charactereval_has_its_published_table():
     own = {"task": "charactereval", "metric": "reward_model"}
     rows = [
