@@ -6,11 +6,11 @@ Adding one: write a factory in a file of this folder, decorate it with `@registe
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import TaskError
+from pipeline.near import did_you_mean
 
 # Takes one document's responses (one a sample) and the document; gives back what the next filter gets: as a rule the
 # responses again, or a single value once a filter has chosen.
@@ -31,7 +31,10 @@ class Unparsed(str):
 
 
 def parse_failed(value: Any) -> bool:
-    """Whether filters found nothing in the answer, or in any of several samples. Ask before the value is encoded."""
+    """Whether filters found nothing in the answer, or, with several samples, in none of them.
+
+    Ask before the value is encoded.
+    """
     if isinstance(value, list):
         return bool(value) and all(parse_failed(item) for item in value)
     return isinstance(value, Unparsed)
@@ -70,8 +73,7 @@ def build_filter(name: str, arguments: Mapping[str, Any], where: str = "") -> Fi
     """The filter `name` with its arguments. Raises TaskError, at `where`, for an unknown name or argument."""
     factory = _FACTORIES.get(name)
     if factory is None:
-        near = difflib.get_close_matches(name, _FACTORIES, 1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known filters: {', '.join(sorted(_FACTORIES))}"
+        hint = did_you_mean(name, _FACTORIES, f"Known filters: {', '.join(sorted(_FACTORIES))}")
         raise TaskError(f"no filter is called {name!r}", where=where, fix=hint)
     try:
         return factory(**arguments)

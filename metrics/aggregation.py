@@ -5,7 +5,6 @@ An aggregation also knows how to compare two models' columns, row by row. The na
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
@@ -23,6 +22,7 @@ from metrics.corpus_scores import (
 )
 from metrics.registry import Metric
 from pipeline.errors import MetricError, TaskError
+from pipeline.near import did_you_mean
 from stats.bootstrap import Statistic
 from stats.estimate import Estimate, estimate_corpus, estimate_mean, estimate_perplexity
 from stats.mean import Column, summarise
@@ -70,8 +70,7 @@ def register_aggregation(name: str, aggregation: Aggregation) -> None:
 def find_aggregation(name: str, where: str = "") -> Aggregation:
     """The aggregation `name`. Raises TaskError, at `where`, for an unknown name."""
     if name not in _AGGREGATIONS:
-        near = difflib.get_close_matches(name, _AGGREGATIONS, 1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known aggregations: {', '.join(sorted(_AGGREGATIONS))}"
+        hint = did_you_mean(name, _AGGREGATIONS, f"Known aggregations: {', '.join(sorted(_AGGREGATIONS))}")
         raise TaskError(f"no aggregation is called {name!r}", where=where, fix=hint)
     return _AGGREGATIONS[name]
 

@@ -6,7 +6,6 @@ Adding one: write a function in a file of this folder, decorate it with `@regist
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from pipeline.errors import EvaluationError, TaskError
+from pipeline.near import did_you_mean
 
 
 class Likelihood(msgspec.Struct, frozen=True):
@@ -130,8 +130,7 @@ def find_metric(name: str, arguments: Mapping[str, Any] | None = None, where: st
     """The metric `name`. Raises TaskError, at `where`, for an unknown name or argument."""
     metric = _METRICS.get(name)
     if metric is None:
-        near = difflib.get_close_matches(name, _METRICS, 1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known metrics: {', '.join(sorted(_METRICS))}"
+        hint = did_you_mean(name, _METRICS, f"Known metrics: {', '.join(sorted(_METRICS))}")
         raise TaskError(f"no metric is called {name!r}", where=where, fix=_OF_TASK_CODE.get(name, hint))
     known = metric.argument_names()
     for argument in arguments or {}:

@@ -18,9 +18,10 @@ import yaml
 
 from migration.flags import FLAGS
 from migration.launch import LAUNCHER_OPTIONS
-from migration.table import Kind, Option, did_you_mean
+from migration.table import Kind, Option
 from migration.values import mapping, names, samples, seeds, truth, whole
 from pipeline.errors import InputError, Problem
+from pipeline.near import or_meant
 
 SUBCOMMANDS = ("run", "ls", "validate")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
@@ -140,7 +141,7 @@ def _parsed(parser: _Parser, words: Sequence[str], command: LmEvalCommand, unkno
     known = [spelling for action in parser._actions for spelling in action.option_strings]
     strange = [word for word in rest if word.startswith("-")] or rest[:1]  # what follows one is most likely its value
     for word in strange:
-        command.refuse(word, f"{unknown}{did_you_mean(word.partition('=')[0], known)}")
+        command.refuse(word, f"{unknown}{or_meant(word.partition('=')[0], known)}")
     return vars(found)
 
 
@@ -174,7 +175,7 @@ def _config_file(path: Path, command: LmEvalCommand) -> dict[str, Any]:
     for key, value in content.items():
         name = str(key)
         if name not in FLAGS:
-            command.refuse(f"{where}: {name}", f"lm_eval 0.4.13 has no such flag{did_you_mean(name, FLAGS)}")
+            command.refuse(f"{where}: {name}", f"lm_eval 0.4.13 has no such flag{or_meant(name, FLAGS)}")
         elif value is not None:
             _read_value(FLAGS[name], f"{where}: {name}", value, flags, command)
     return flags

@@ -11,8 +11,8 @@ from migration.launch import LAUNCHER_OPTIONS
 from migration.model_args import HF_ARGUMENTS, UNKNOWN_ARGUMENT
 from migration.models import MODEL_TYPES
 from migration.run_file import RunFile
-from migration.table import did_you_mean
 from models.locate import is_hub_name
+from pipeline.near import or_meant
 
 Translate = Callable[[Any, str, LmEvalCommand, RunFile], None]
 
@@ -28,7 +28,7 @@ def translate_model(command: LmEvalCommand, run: RunFile) -> None:
     name = command.flags.get("model", "hf")
     kind = MODEL_TYPES.get(name)
     if kind is None:
-        command.refuse(f"--model {name}", f"lm_eval 0.4.13 has no such model type{did_you_mean(name, MODEL_TYPES)}")
+        command.refuse(f"--model {name}", f"lm_eval 0.4.13 has no such model type{or_meant(name, MODEL_TYPES)}")
     elif kind.status == "refused":
         command.refuse(f"--model {name}", kind.refusal())
     run.put(f"{_ENGINE}.backend", "hf")
@@ -52,7 +52,7 @@ def _translate_argument(name: str, value: Any, model: str, command: LmEvalComman
     option = own.get(name) or HF_ARGUMENTS.get(name)
     if option is None:
         known = [*own, *HF_ARGUMENTS]
-        command.refuse(where, f"{UNKNOWN_ARGUMENT}{did_you_mean(name, known) or '; leave it out'}")
+        command.refuse(where, f"{UNKNOWN_ARGUMENT}{or_meant(name, known, 'leave it out')}")
         return
     try:
         value = None if value is None else READERS[option.kind](value)

@@ -5,7 +5,6 @@ The rows stand in `flags.py`, `launch.py`, `model_args.py` and `models.py`. Noth
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -73,9 +72,3 @@ def by_name(options: Iterable[Option]) -> Mapping[str, Option]:
             raise ValueError(f"{option.name} has two rows")
         table[option.name] = option
     return table
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` where one of the known names is near, else nothing."""
-    near = difflib.get_close_matches(name, list(known), 1, 0.7)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from pipeline.console import say, warn
 from pipeline.errors import TaskError
+from pipeline.near import nearest
 from tasks.index import HARNESS, TaskIndex
 
 _SHOWN = 3
@@ -46,7 +46,7 @@ def _like(name: str, index: TaskIndex, include_path: Iterable[str]) -> str:
     if "*" in name or "?" in name:
         return f"that fits this pattern; list all: python main.py tasks {HARNESS}"
     own = {one for folder in include_path for one in TaskIndex().with_folder(Path(folder).expanduser()).names}
-    near = difflib.get_close_matches(name, sorted({*index.names, *own}), _SHOWN)
+    near = nearest(name, sorted({*index.names, *own}), _SHOWN)
     hint = f"did you mean {' or '.join(near)}?" if near else f"list all: python main.py tasks {HARNESS}"
     return f"of that name; {hint}"
 

@@ -5,12 +5,12 @@ Gives folders alone; what is in them is `identity.py` and `properties.py`.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from pathlib import Path
 
 from pipeline.errors import MissingPackageError, ModelError
+from pipeline.near import path_meant
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -44,14 +44,7 @@ def hub_commit(folder: Path) -> str | None:
 
 def nearest_folder(folder: Path) -> str:
     """A sentence that names the folder that was probably meant instead of `folder`, which is not there."""
-    parent = folder.parent
-    while not parent.is_dir() and parent != parent.parent:
-        folder, parent = parent, parent.parent
-    names = sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else []
-    near = difflib.get_close_matches(folder.name, names, 1)
-    if near:
-        return f"Did you mean {parent / near[0]}?"
-    return f"There is no folder {folder.name} in {parent.resolve() if parent == Path() else parent}."
+    return path_meant(folder, Path.is_dir)
 
 
 def _snapshot(name: str, revision: str | None, download: bool) -> Path:
@@ -65,7 +58,7 @@ def _snapshot(name: str, revision: str | None, download: bool) -> Path:
     except (LocalEntryNotFoundError, HFValidationError) as error:
         asked = "which could not be reached" if online else "which was not asked"
         raise ModelError(
-            f"this is no folder here, nor is it in the local cache of the hub, {asked}",
+            f"this is not a local folder, nor is it in the local cache of the hub, {asked}",
             where=name,
             fix=f"{nearest_folder(Path(name))} Or fetch it where there is a network: hf download {name}",
         ) from error
@@ -95,5 +88,5 @@ def _access(name: str) -> str:
 
 
 def is_hub_name(path: str) -> bool:
-    """Whether `path` could be a model on the hub: it has the form of a name, and is no folder here."""
+    """Whether `path` could be a model on the hub: it has the form of a name, and is not a local folder."""
     return bool(_HUB_NAME.fullmatch(path)) and not Path(path).expanduser().exists()

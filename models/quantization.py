@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from pipeline.config import QuantizationSettings
 from pipeline.errors import ModelError
+from pipeline.near import did_you_mean
 
 
 def quantization_config(settings: QuantizationSettings) -> Any:
@@ -39,6 +39,5 @@ def _named(parameter: inspect.Parameter) -> bool:
     return parameter.name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD
 
 
-def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known))}"
+def _near(name: str, known: Collection[str]) -> str:
+    return did_you_mean(name, known, f"Known: {', '.join(sorted(known))}")

@@ -5,7 +5,6 @@ Reading the files is `config_load.py`.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
@@ -15,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.config import STEP_SETTINGS, Settings, Shared
 from pipeline.errors import Problem
+from pipeline.near import or_meant
 from pipeline.strict_yaml import SettingPath
 
 Where = Callable[[SettingPath], str]
@@ -61,12 +61,9 @@ def unknown_key(path: SettingPath, step: str | None) -> str:
         known = list(model.model_fields) if model else []
         places = _places(key, [step]) or _places(key, [other for other in STEP_SETTINGS if other != step])
     said = f"there is no setting `{dotted(path)}`" + (f" in {step}" if step else "")
-    near = difflib.get_close_matches(key, known, 1)
     if places:
         return f"{said}; `{key}` belongs {' or '.join(places)}"
-    if near:
-        return f"{said}; did you mean `{near[0]}`?"
-    return f"{said}; there are {', '.join(known)}" if known else said
+    return said + or_meant(key, known, f"there are {', '.join(known)}" if known else "")
 
 
 def dotted(path: SettingPath) -> str:
@@ -179,8 +176,7 @@ def _advice(value: Any, faults: Sequence[ErrorDetails]) -> str:
     if kinds & {"int_type", "float_type"} and re.fullmatch(r"[-+]?[\d_]+(\.\d*)?", value):
         return "; write it as a plain number"
     options = [option for fault in faults if fault["type"] == "literal_error" for option in _options(fault)]
-    near = difflib.get_close_matches(value, options, 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return or_meant(value, options)
 
 
 def _shown(value: Any) -> str:

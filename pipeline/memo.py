@@ -153,7 +153,7 @@ class MemoReader:
 
 
 class Memo(MemoReader):
-    """Results by key (64 hex digits). What is put is committed within a fifth of a second, by a thread of its own.
+    """Results by key (64 hex digits). What is put is committed within 0.2 s, by a thread of its own.
 
     A `kill -9` between two commits loses those results alone. Errors of the disk (full, read-only) are raised as
     StorageError by the next `put`, `flush` or `close`; what was committed before stays.

@@ -6,7 +6,6 @@ stands once. It knows no setting; what values mean is for its callers.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from yaml.events import CollectionEndEvent, CollectionStartEvent
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pipeline.errors import ConfigError, InputError, Problem
+from pipeline.near import path_meant
 
 try:
     from yaml import CSafeLoader as _Parser
@@ -101,7 +101,8 @@ def read(
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise InputError("no such file", where=str(path), fix=_nearest(path)) from None
+        fix = path_meant(path, lambda entry: entry.suffix in _SUFFIXES)
+        raise InputError("no such file", where=str(path), fix=fix) from None
     except IsADirectoryError:
         raise InputError("this is a folder, and a YAML file is wanted", where=str(path)) from None
     except OSError as error:
@@ -111,13 +112,6 @@ def read(
         message = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise ConfigError([Problem(f"{path}:{line}", message)]) from None
     return parse(text, str(path), constructors=constructors, on_duplicate=on_duplicate)
-
-
-def _nearest(path: Path) -> str:
-    """A sentence that names the YAML file that was probably meant; empty where none is like it."""
-    there = [entry.name for entry in path.parent.iterdir() if entry.suffix in _SUFFIXES] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, there, 1)
-    return f"Did you mean {path.parent / near[0]}?" if near else ""
 
 
 def parse(
@@ -223,7 +217,7 @@ class _Builder:
                 self._fault(key_node, "a key must be a plain word; text that begins with { or [ must be quoted")
                 continue
             if key in lines:
-                fault = f"the key {key!r} stands already on line {lines[key]}; take one of the two out"
+                fault = f"the key {key!r} is already set on line {lines[key]}; remove one of the two"
                 self._on_duplicate(Problem(f"{self._source}:{_line(key_node)}", fault))
             own[key] = value
             lines[key] = _line(key_node)

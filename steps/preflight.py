@@ -5,7 +5,6 @@ Loads no model and reads no weights beyond their headers.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from pipeline.config_load import Loaded
 from pipeline.console import warn
 from pipeline.errors import InputError, ModelError, blamed_on, gathered, raise_all
 from pipeline.fingerprint import FileHashes
+from pipeline.near import did_you_mean, listed
 from pipeline.run_folder import run_folder
 from steps.manifest import read_run
 from steps.step1_import import import_plan
@@ -120,7 +120,7 @@ def _base_at_hand(settings: Step1Settings, loaded: Loaded) -> Path | None:
             return folder
     near = nearest_folder(Path(path))
     hint = f"; {near[0].lower()}{near[1:]}" if near.startswith("Did you mean") else ""
-    warn(f"{loaded.where('model')}: {path} is no folder here, and will be fetched from the hub{hint}")
+    warn(f"{loaded.where('model')}: {path} is not a local folder, and will be fetched from the hub{hint}")
     return None
 
 
@@ -176,6 +176,5 @@ def _check_run_metrics(
 
 def _no_task(name: str, names: Iterable[str], where: str) -> InputError:
     known = list(names)
-    near = difflib.get_close_matches(name, known, 1)
-    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known[:10])}{' …' if known[10:] else ''}."
-    return InputError(f"this run has no task {name!r}", where=where, fix=hint)
+    fix = did_you_mean(name, known, f"There are {listed(known)}.")
+    return InputError(f"this run has no task {name!r}", where=where, fix=fix)

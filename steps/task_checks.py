@@ -39,5 +39,5 @@ def _unsafe(task: Task) -> TaskError:
         f"{task.name} is scored by running what a model has written (`unsafe_code`), which is not done outside a "
         "sandbox, and there is none here",
         where=place(task, "unsafe_code"),
-        fix="Have its answers alone: predict_only: true",
+        fix="To generate answers without scoring: predict_only: true",
     )

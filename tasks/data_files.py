@@ -5,7 +5,6 @@ It opens nothing but a zip's table of contents; reading documents is `data_reade
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import zipfile
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from pipeline.errors import DataError
+from pipeline.near import listed, nearest, path_meant
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 _ALIASES = (("train", "training"), ("validation", "val", "valid", "dev"), ("test",))
@@ -65,7 +65,7 @@ class NoSplitError(DataError):
 
     def __init__(self, what: str, split: str, there: Iterable[str], *, where: str, fix: str = "") -> None:
         self.split = split
-        self.near = next(iter(difflib.get_close_matches(split, map(str, there), 1, 0.75)), None)
+        self.near = next(iter(nearest(split, map(str, there), cutoff=0.75)), None)
         super().__init__(what, where=where, fix=fix)
 
     def blamed(self, where: str) -> DataError:
@@ -84,7 +84,7 @@ def split_names(split: str) -> tuple[str, ...]:
 def data_file(path: Path, split: str, where: str) -> DataFile:
     """The file `path` itself, or the split's file within it if it is a zip. Raises DataError."""
     if not path.exists():
-        raise DataError(f"no such data file: {path}", where=where, fix=_nearest(path))
+        raise DataError(f"no such data file: {path}", where=where, fix=path_meant(path))
     if path.is_dir():
         raise DataError(f"{path} is a folder", where=where, fix="Give a folder as data_dir, and files as data_files.")
     if path.suffix.lower() == ".zip":
@@ -104,7 +104,7 @@ def find_split(folder: Path, config: str | None, split: str, where: str) -> Data
     Raises DataError if there is none, or two that are equally good.
     """
     if not folder.exists():
-        raise DataError(f"no such data folder: {folder}", where=where, fix=_nearest(folder))
+        raise DataError(f"no such data folder: {folder}", where=where, fix=path_meant(folder))
     if folder.is_file() and folder.suffix.lower() != ".zip":
         fix = f"Give it as data_files: {folder}"
         raise DataError(f"data_dir takes a folder or a zip, and {folder} is a file", where=where, fix=fix)
@@ -117,14 +117,6 @@ def find_split(folder: Path, config: str | None, split: str, where: str) -> Data
     if found is None:
         raise _no_split(folder, names, config, split, where)
     return _member(folder, found) if folder.is_file() else DataFile(folder / found, found)
-
-
-def _nearest(path: Path) -> str:
-    """A sentence that names the file or folder that was probably meant, or the first parent that is not there."""
-    while not path.parent.is_dir():
-        path = path.parent
-    near = difflib.get_close_matches(path.name, os.listdir(path.parent), 1)
-    return f"Did you mean {path.parent / near[0]}?" if near else f"There is no {path.name} in {path.parent.resolve()}."
 
 
 def _member(archive: Path, name: str) -> DataFile:
@@ -202,9 +194,9 @@ def _is_data(name: str) -> bool:
 
 def _no_split(folder: Path, names: Sequence[str], config: str | None, split: str, where: str) -> NoSplitError:
     wanted = f"the split {split} of {config}" if config else f"the split {split}"
-    shown = ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")
     expected = f"{config}/{split}.jsonl or {config}_{split}.csv" if config else f"{split}.jsonl or {split}.csv"
-    fix = f"There are: {shown}. A name such as {expected} would be found; data_files names any other file."
+    there = listed(names, _LISTED)
+    fix = f"There are: {there}. A name such as {expected} would be found; data_files names any other file."
     if not names:
         fix = f"It holds no data file at all; {', '.join(SUFFIXES)} are known."
     words = {word for name in names for word in re.split(r"[/_]", name.rpartition(".")[0])}

@@ -6,12 +6,12 @@ The rules of type are the harness's: a rendered digit is an index where there ar
 from __future__ import annotations
 
 import ast
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.console import warn_once
 from pipeline.errors import TaskError
+from pipeline.near import nearest
 from pipeline.requests import Message
 from tasks.task_code import CODE_ERRORS, load_function
 from tasks.task_config import FieldValue
@@ -49,7 +49,7 @@ class DocumentField:
         if self._held_against_columns:
             return
         self._held_against_columns = True
-        near = difflib.get_close_matches(text, map(str, data), 1, 0.8) if text.isidentifier() else []
+        near = nearest(text, map(str, data), cutoff=0.8) if text.isidentifier() else []
         if near:
             warn_once(f"{self.where}: {text!r} is no column, and stands for itself; did you mean the column {near[0]}?")
 

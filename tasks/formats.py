@@ -5,12 +5,12 @@ One function a form, each from one record; the task around them is `own_data.py`
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.config import ColumnSettings
 from pipeline.errors import DataError
+from pipeline.near import did_you_mean, listed
 from pipeline.requests import Message
 from tasks.data_readers import Record
 
@@ -85,10 +85,7 @@ def column(record: Record, name: str, setting: str | None = None) -> Any:
     if name in record.data:
         return record.data[name]
     there = [str(key) for key in record.data]
-    near = difflib.get_close_matches(name, there, 1)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    more = f" and {len(there) - _LISTED} more" if len(there) > _LISTED else ""
-    fix = f"{hint}The columns are {', '.join(there[:_LISTED]) or 'none'}{more}."
+    fix = f"{did_you_mean(name, there)} The columns are {listed(there, _LISTED) or 'none'}.".lstrip()
     if setting is not None:
         fix += f" Say which one it is: columns: {{{setting}: <column>}}"
     raise DataError(f"there is no column {name!r}", where=record.where, fix=fix)

@@ -100,7 +100,7 @@ def from_hub(path: str, config: str | None, arguments: Mapping[str, Any], where:
         if isinstance(error, ConnectionError) and not reachable:
             raise HubUnreachableError(path, where) from error
         first = (str(error) or type(error).__name__).splitlines()[0]
-        what = f"the data set {path} could not be had from the Hugging Face hub: {first}"
+        what = f"the data set {path} could not be loaded from the Hugging Face hub: {first}"
         raise DataError(what, where=where, fix=f"{_LOCAL}.") from error
     if not reachable:
         warn_once(f"{_silence()}: data come from its cache here")

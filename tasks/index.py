@@ -5,7 +5,6 @@ What each file defines is `defined_names.py`; following groups to their members 
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import importlib.util
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from models.locate import nearest_folder
 from pipeline.errors import TaskError
+from pipeline.near import nearest
 from tasks.defined_names import Definition, definitions_below
 from tasks.index_cache import overlooked
 from tasks.task_file import shown
@@ -108,7 +108,7 @@ class TaskIndex:
 
     def near(self, name: str) -> list[str]:
         """Up to three names like `name`, as a run would write them."""
-        return [f"{self.prefix}{one}" for one in difflib.get_close_matches(name, self.names, 3)]
+        return [f"{self.prefix}{one}" for one in nearest(name, self.names, 3)]
 
     def unknown(self, name: str, where: str) -> TaskError:
         """The error for a name that stands nowhere."""

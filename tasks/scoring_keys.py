@@ -5,11 +5,11 @@ Whether there is such a metric or filter is not asked here.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import Problem
+from pipeline.near import or_meant
 from tasks.task_file import FunctionReference, TaskFile
 
 # The keys of a metric's entry that are not arguments of the metric.
@@ -44,8 +44,7 @@ def filter_problems(file: TaskFile, entries: Sequence[Any]) -> list[Problem]:
             problems.append(Problem(file.where("filter_list", number), _PIPELINE))
             continue
         for key in (one for one in entry if one not in ("name", "filter")):
-            near = difflib.get_close_matches(str(key), ("name", "filter"), 1)
-            hint = f"; did you mean `{near[0]}`?" if near else f", and {_PIPELINE}"
+            hint = or_meant(str(key), ("name", "filter"), _PIPELINE)
             where = file.where("filter_list", number, key)
             problems.append(Problem(where, f"`{key}` is not a key of an entry of filter_list{hint}"))
         for position, step in enumerate(steps):

@@ -5,12 +5,12 @@ One frozen struct, checked and located; it renders nothing and reads no data.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pipeline.errors import ConfigError, Problem
+from pipeline.near import or_meant
 from pipeline.requests import CandidateRule
 from tasks.expansion import expansion_problems, slice_group_problems
 from tasks.scoring_keys import filter_problems, metric_problems
@@ -192,8 +192,7 @@ def _key_problems(file: TaskFile, key: str, value: Any) -> list[Problem]:
     if wanted is None and file.values.get("class") is not None:
         return []  # the class is given all keys, and may have some of its own
     if wanted is None:
-        near = difflib.get_close_matches(key, [*_TYPES, *_UNSUPPORTED, *_CARRIED], 1)
-        hint = f"; did you mean `{near[0]}`?" if near else ""
+        hint = or_meant(key, [*_TYPES, *_UNSUPPORTED, *_CARRIED])
         return [Problem(where, f"`{key}` is not a key of task files{hint}")]
     if value is None or (isinstance(value, wanted) and (not isinstance(value, bool) or bool in wanted)):
         return []
@@ -206,15 +205,13 @@ def _key_problems(file: TaskFile, key: str, value: Any) -> list[Problem]:
 def _setting_problems(config: TaskConfig) -> list[Problem]:
     file, problems = config.file, []
     if config.output_type not in OUTPUT_TYPES:
-        near = difflib.get_close_matches(config.output_type, OUTPUT_TYPES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(OUTPUT_TYPES)}"
-        problems.append(Problem(file.where("output_type"), f"no output type is {config.output_type!r}; {hint}"))
+        hint = or_meant(config.output_type, OUTPUT_TYPES, f"there are {', '.join(OUTPUT_TYPES)}")
+        problems.append(Problem(file.where("output_type"), f"unknown output_type {config.output_type!r}{hint}"))
     for key, options in _OPTIONS.items():
         value = getattr(config, key)
         if value not in options:
-            near = difflib.get_close_matches(value, options, 1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(options)}"
-            problems.append(Problem(file.where(key), f"`{key}` cannot be {value!r}; {hint}"))
+            hint = or_meant(value, options, f"there are {', '.join(options)}")
+            problems.append(Problem(file.where(key), f"`{key}` cannot be {value!r}{hint}"))
     if config.repeats < 1:
         problems.append(Problem(file.where("repeats"), f"`repeats` must be at least 1, not {config.repeats}"))
     if (config.num_fewshot or 0) < 0:
@@ -265,11 +262,10 @@ def _fewshot_problems(config: TaskConfig) -> list[Problem]:
     file, problems = config.file, []
     for key in config.fewshot_config:
         if key not in _FEWSHOT_KEYS:
-            near = difflib.get_close_matches(str(key), _FEWSHOT_KEYS, 1)
-            hint = f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(_FEWSHOT_KEYS)}"
+            hint = or_meant(str(key), _FEWSHOT_KEYS, f"there are {', '.join(_FEWSHOT_KEYS)}")
             problems.append(Problem(file.where("fewshot_config", key), f"`{key}` is not a key of fewshot_config{hint}"))
     sampler = config.fewshot_config.get("sampler", "default")
     if sampler not in _SAMPLERS and not isinstance(sampler, FunctionReference):
-        message = f"no few-shot sampler is {sampler!r}; there are {', '.join(_SAMPLERS)}, or a class by `!function`"
+        message = f"unknown few-shot sampler {sampler!r}; there are {', '.join(_SAMPLERS)}, or a class by `!function`"
         problems.append(Problem(file.where("fewshot_config", "sampler"), message))
     return problems

@@ -40,7 +40,10 @@ class _NotPlainError(Exception):
 
 
 def read_keys(path: Path) -> FileKeys:
-    """The file's own keys. A file that cannot be read has those that its lines show, or none: running it says more."""
+    """The file's own keys.
+
+    A file that cannot be read has those that its lines show, or none: the error is reported when the task is run.
+    """
     try:
         text = path.read_text("utf-8-sig", errors="replace")
     except OSError:

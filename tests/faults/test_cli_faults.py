@@ -49,7 +49,7 @@ def test_several_faults_of_a_run_file_are_told_at_once_with_their_lines(project:
     for command in ("all", "check", "status"):
         said = fails(project, command, "run.yaml")
         adaptors = (
-            f"run.yaml:{line_of(path, 'adaptors')}: there is no setting `adaptors` in step1; did you mean `adapters`?"
+            f"run.yaml:{line_of(path, 'adaptors')}: there is no setting `adaptors` in step1; did you mean adapters?"
         )
         assert adaptors in said
         assert f"run.yaml:{line_of(path, 'threads')}: `engine.threads` must be a whole number, not 'two'" in said
@@ -60,8 +60,8 @@ def test_several_faults_of_a_run_file_are_told_at_once_with_their_lines(project:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("step1.limt=3", "there is no setting `limt` in step1; did you mean `limit`?"),
-        ("sed=3", "there is no setting `sed`; did you mean `seed`?"),
+        ("step1.limt=3", "there is no setting `limt` in step1; did you mean limit?"),
+        ("sed=3", "there is no setting `sed`; did you mean seed?"),
         ("step1.limit=ten", "`limit` must be a number, not 'ten'"),
         ("step1.generation.temprature=1", "there is no generation setting 'temprature'\n  Did you mean temperature?"),
         ("step1.tasks.7.limit=1", "`tasks` is a list of 3, counted from 0, and has no `7`"),
@@ -123,7 +123,7 @@ def test_a_model_folder_that_does_not_exist(project: Project) -> None:
     path = project.write_settings(step1={"model": "models/bas"})  # could be the name of a hub model
     assert "did you mean models/base?" in project.run("check", "run.yaml").stderr
     said = fails(project, "all", "run.yaml")
-    assert f"run.yaml:{line_of(path, 'bas')}: models/bas: this is no folder here" in said
+    assert f"run.yaml:{line_of(path, 'bas')}: models/bas: this is not a local folder" in said
     assert "Did you mean models/base?" in said
 
 

@@ -92,5 +92,6 @@ def test_a_model_that_is_gone_leaves_the_later_steps_to_be_told(moved: Project) 
     done = moved.run("status", "run.yaml", expect=2)
     assert f"step1  base  mine: {UNKNOWN}\nstep2  base  mine: fresh\n" in done.stdout
     assert (
-        f"run.yaml:{line_of(moved.folder / 'run.yaml', 'model:')}: models/base: this is no folder here" in done.stderr
+        f"run.yaml:{line_of(moved.folder / 'run.yaml', 'model:')}: models/base: this is not a local folder"
+        in done.stderr
     )

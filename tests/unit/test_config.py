@@ -153,12 +153,12 @@ def test_faulty_overrides_are_all_shown_as_typed(tmp_path: Path) -> None:
         "step2.seed=1",
     ]
     assert faults(tmp_path, RUN, overrides) == [
-        "--set limt=3: there is no setting `limt`; did you mean `limit`?",
+        "--set limt=3: there is no setting `limt`; did you mean limit?",
         "--set step2.seed=1: this sets nothing in step1, step3, step4",
         "--set step1.tasks.9.limit=1: `tasks` is a list of 2, counted from 0, and has no `9`",
         "--set step1.model.path.x=1: `model.path` is no mapping and no list, and has no `x`",
         "--set step1.memo_dir.x=1: `memo_dir` must be text, not a mapping",
-        "--set step1.engine.dtyp=float32: there is no setting `engine.dtyp` in step1; did you mean `dtype`?",
+        "--set step1.engine.dtyp=float32: there is no setting `engine.dtyp` in step1; did you mean dtype?",
     ]
     assert faults(tmp_path, RUN, ["step3.seed=1"], "step1") == ["--set step3.seed=1: this sets nothing in step1"]
 
@@ -184,7 +184,7 @@ step2: 3
 """
     assert faults(tmp_path, text) == [
         "run.yaml:1: `output_dir` must be text, not 5; put it in quotes",
-        "run.yaml:2: there is no setting `limt`; did you mean `limit`?",
+        "run.yaml:2: there is no setting `limt`; did you mean limit?",
         "run.yaml:3: there is no setting `dtype`; `dtype` belongs under `engine` of step1",
         "run.yaml:5: `model.revision` must be text, not 1234567; put it in quotes",
         "run.yaml:6: `engine.dtype` must be auto, float32, bfloat16 or float16, not 'float23'; did you mean float32?",
@@ -209,7 +209,7 @@ def test_faults_within_lists_and_missing_keys(tmp_path: Path) -> None:
         "run.yaml:1: `model` is missing in step1",
         "run.yaml:3: `tasks.0`: `data` and `format` go together: give both, or neither",
         "run.yaml:4: `tasks.1.name` is missing in step1",
-        "run.yaml:4: there is no setting `tasks.1.nam` in step1; did you mean `name`?",
+        "run.yaml:4: there is no setting `tasks.1.nam` in step1; did you mean name?",
         "run.yaml:5: `tasks.2` must be text or a mapping",
     ]
 

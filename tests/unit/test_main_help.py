@@ -73,7 +73,7 @@ def test_check_loads_neither_torch_nor_transformers_nor_datasets(tmp_path: Path)
 def test_wrong_input_is_exit_code_2_and_a_sentence(tmp_path: Path) -> None:
     missing = run("check", str(tmp_path / "none.yaml"))
     assert (missing.returncode, missing.stdout) == (2, "")
-    assert missing.stderr == f"error: {tmp_path}/none.yaml: no such file\n"
+    assert missing.stderr == f"error: {tmp_path}/none.yaml: no such file\n  There is no none.yaml in {tmp_path}.\n"
     assert run("stpe1", "x").returncode == 2
     assert run("gc", str(tmp_path), "--unused-for", "-1").returncode == 2
     assert run("step1", "x.yaml", "--quiet", "--verbose").returncode == 2
@@ -81,7 +81,7 @@ def test_wrong_input_is_exit_code_2_and_a_sentence(tmp_path: Path) -> None:
     path.write_text("output_dir: o\nmodle: m\ntasks: [x]\n", encoding="utf-8")
     faulty = run("step1", str(path))
     assert faulty.returncode == 2
-    assert f"{path}:2: there is no setting `modle` in step1; did you mean `model`?" in faulty.stderr
+    assert f"{path}:2: there is no setting `modle` in step1; did you mean model?" in faulty.stderr
     assert "Traceback" not in faulty.stderr
     assert "Traceback" in run("step1", str(path), "--debug").stderr
 

@@ -119,8 +119,8 @@ def problems_of(text: str) -> list[tuple[str, str]]:
 def test_repeated_keys_are_all_reported_with_both_lines() -> None:
     found = problems_of("a: 1\nb: {c: 1,\n    c: 2}\na: 3\n")
     assert [where for where, _ in found] == ["f:3", "f:4"]
-    assert "'c' stands already on line 2" in found[0][1]
-    assert "'a' stands already on line 1" in found[1][1]
+    assert "'c' is already set on line 2" in found[0][1]
+    assert "'a' is already set on line 1" in found[1][1]
 
 
 def test_repeated_keys_can_be_taken_with_the_last_one_winning() -> None:

@@ -119,7 +119,7 @@ def test_repeated_keys_are_told_once_a_file(folder: Path, capsys: pytest.Capture
     resolve("mine/inner/two.yaml")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert "mine/base:2: the key 'doc_to_text' stands already on line 1" in lines[0]
+    assert "mine/base:2: the key 'doc_to_text' is already set on line 1" in lines[0]
     assert lines[0].endswith("the last one counts")
 
 
