@@ -58,27 +58,50 @@ class LockFile:
 
     def entries(self) -> dict[str, Entry]:
         """All entries by task. Raises StorageError for a file that is no lock file."""
-        try:
-            data = self.path.read_bytes()
-        except FileNotFoundError:
-            return {}
-        try:
-            return msgspec.json.decode(data, type=dict[str, Entry])
-        except msgspec.DecodeError as error:
-            raise StorageError(
-                f"this is not a readable lock file ({error})",
-                where=str(self.path),
-                fix="Remove it and run the step again: finished calls come from the memo",
-            ) from error
+        return {task: self._decoded(content) for task, content in self._stored().items()}
 
     def get(self, task: str) -> Entry | None:
-        return self.entries().get(task)
+        """One task's entry. Raises as `entries` does."""
+        content = self._stored().get(task)
+        return None if content is None else self._decoded(content)
 
     def put(self, task: str, entry: Entry) -> None:
         """Store one task's entry beside the others'."""
         with locked(self._guard):
-            entries = self.entries() | {task: entry}
+            entries = self._stored() | {task: msgspec.Raw(msgspec.json.encode(entry))}
             write_file(self.path, msgspec.json.format(msgspec.json.encode(entries), indent=1) + b"\n")
+
+    def _stored(self) -> dict[str, msgspec.Raw]:
+        """The entries as the file has them now, undecoded: each task is asked for apart, among hundreds of others."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        known = _last_read.get(self.path)
+        if known is None or known[0] != data:
+            try:
+                known = _last_read[self.path] = data, _stored_entries.decode(data)
+            except msgspec.DecodeError as error:
+                raise self._unreadable(error) from error
+        return known[1]
+
+    def _decoded(self, content: msgspec.Raw) -> Entry:
+        try:
+            return _entry.decode(content)
+        except msgspec.DecodeError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: msgspec.DecodeError) -> StorageError:
+        return StorageError(
+            f"this is not a readable lock file ({error})",
+            where=str(self.path),
+            fix="Remove it and run the step again: finished calls come from the memo",
+        )
+
+
+_stored_entries = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_entry = msgspec.json.Decoder(Entry)
+_last_read: dict[Path, tuple[bytes, dict[str, msgspec.Raw]]] = {}  # of each lock file: its bytes, and what they hold
 
 
 def why_stale(entry: Entry | None, basis: Basis, view: Path, hashes: FileHashes) -> list[str]:

@@ -118,6 +118,29 @@ def test_two_processes_update_one_lock_file(tmp_path):
     assert set(entries) == {f"{name}{n}" for name in "ab" for n in range(20)}
 
 
+def test_what_another_process_puts_is_seen_at_once_and_entries_are_nobody_else_s(tmp_path):
+    folder = RunFolder(tmp_path, tmp_path)
+    here, there = LockFile(folder, "step1", "base"), LockFile(folder, "step1", "base")
+    basis = Basis(version=1, inputs={"a": "b" * 64}, settings={"limit": None})
+    here.put("one", Entry(state="running", basis=basis, run={}))
+    before = there.path.stat()
+    entry = there.get("one")
+    entry.run["engines"] = {}
+    assert there.get("one").run == {}
+    content = there.path.read_bytes().replace(b'"running"', b'"done"   ')  # another file of the same size and time
+    there.path.write_bytes(content)
+    os.utime(there.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (here.get("one").state, here.get("two")) == ("done", None)
+    there.path.write_bytes(b'{"one": {"state": "done"}, "two": {')
+    with pytest.raises(StorageError, match="not a readable lock file"):
+        here.get("one")
+    there.path.write_bytes(b'{"one": {"state": "done"}}')
+    with pytest.raises(StorageError, match="not a readable lock file"):
+        here.entries()
+    there.path.unlink()
+    assert here.entries() == {}
+
+
 def test_a_lock_is_free_when_its_process_is_killed(tmp_path):
     path = tmp_path / "unit"
     script = (
