@@ -20,7 +20,7 @@ from tasks.task_file import shown
 
 BUNDLED = Path(__file__).resolve().parent.parent / "yamls" / "tasks"
 HARNESS = "lm_eval:"  # before the names of lm_eval's bundled tasks
-__all__ = ["BUNDLED", "HARNESS", "Definition", "TaskIndex"]
+__all__ = ["BUNDLED", "HARNESS", "Definition", "TaskIndex", "has_harness"]
 
 
 class TaskIndex:
@@ -41,9 +41,8 @@ class TaskIndex:
 
         Of two files that define one name the first counts, as there: files are sorted by path.
         """
-        package = importlib.util.find_spec("lm_eval")
-        folders = [Path(place) / "tasks" for place in (package.submodule_search_locations or ())] if package else []
-        if not any(folder.is_dir() for folder in folders):
+        folders = _harness_folders()
+        if not folders:
             raise TaskError(
                 f"`{HARNESS}` names tasks of lm_eval, which is not installed",
                 where=where,
@@ -130,6 +129,17 @@ class TaskIndex:
         except TaskError:  # not installed
             return []
         return [f"{HARNESS}{name}"] if name in harness.definitions or name in harness.tags else []
+
+
+def has_harness() -> bool:
+    """Whether lm_eval is installed, whose tasks `lm_eval:` names."""
+    return bool(_harness_folders())
+
+
+def _harness_folders() -> list[Path]:
+    package = importlib.util.find_spec("lm_eval")
+    places = (package.submodule_search_locations or ()) if package else ()
+    return [folder for folder in (Path(place) / "tasks" for place in places) if folder.is_dir()]
 
 
 def _different(known: list[Definition]) -> list[Definition]:

@@ -6,9 +6,11 @@ What a task's file says in full is shown by running or checking it.
 from __future__ import annotations
 
 import fnmatch
+import shlex
 from collections.abc import Sequence
 
-from tasks.index import HARNESS, Definition, TaskIndex
+from pipeline.console import say
+from tasks.index import HARNESS, Definition, TaskIndex, has_harness
 from tasks.task_file import shown
 
 _HEADER = ("name", "kind", "output type", "metrics", "file")
@@ -30,11 +32,19 @@ def list_tasks(pattern: str | None, include_path: Sequence[str]) -> int:
         near = index.near(wanted)
         hint = f" Near it: {', '.join(near)}." if near else ""
         print(f"No task, group or tag fits {pattern!r}.{hint}")
+        _say_other(harness, wanted)
         return 1
     widths = [max(len(line[column]) for line in (_HEADER, *lines)) for column in range(len(_HEADER))]
     form = "  ".join(f"{{:<{width}}}" for width in widths)
     print("\n".join(form.format(*line).rstrip() for line in (_HEADER, *lines)))
+    _say_other(harness, wanted)
     return 0
+
+
+def _say_other(harness: bool, wanted: str) -> None:
+    """Where the names are that are not in the table; on stderr, for the table may be read by a program."""
+    if not harness and has_harness():
+        say(f"Tasks that lm_eval brings along: python main.py tasks {shlex.quote(HARNESS + wanted)}")
 
 
 def _fits(name: str, pattern: str) -> bool:

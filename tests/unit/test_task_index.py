@@ -199,3 +199,12 @@ def test_one_file_under_two_roots_is_one_definition(folder: Path) -> None:
     (folder / "other.yaml").write_text("task: t000\n")
     with pytest.raises(TaskError, match=r"run\.yaml:1: t000 is defined in 2 files"):
         TaskIndex([str(folder), str(folder / "inner")]).find("t000", "run.yaml:1")
+
+
+def test_a_listing_ends_with_the_command_for_the_tasks_of_lm_eval(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("lm_eval")
+    for pattern, code, command in (("gsm8k", 0, "lm_eval:gsm8k"), ("hellasw*", 1, "'lm_eval:hellasw*'")):
+        assert list_tasks(pattern, ()) == code
+        assert f"python main.py tasks {command}\n" in capsys.readouterr().err
+    assert list_tasks("lm_eval:gsm8k", ()) == 0
+    assert "python main.py" not in capsys.readouterr().err
