@@ -127,7 +127,14 @@ def step_basis(step: ChainedStep, unit: Unit, context: Context, allow_stale: boo
             fix=f"Run {context.command(first)}{' and the steps after it' * (first != step.before)}{allow}",
         )
     content = entry.view.sha256 if entry and entry.view and not faults else context.hashes(source)
-    return Basis(version=step.version, inputs={VIEWS[step.before]: content}, settings=step.spec(unit.task, context))
+    inputs = _read_by_class(unit, context) | {VIEWS[step.before]: content}
+    return Basis(version=step.version, inputs=inputs, settings=step.spec(unit.task, context))
+
+
+def _read_by_class(unit: Unit, context: Context) -> dict[str, str]:
+    """The inputs of step 1 where a Python class values the rows: by all its data, it may be, not by theirs alone."""
+    asked = LockFile(context.folder, "step1", unit.model).get(unit.task.name) if unit.task.scorer is not None else None
+    return dict(asked.basis.inputs) if asked is not None else {}
 
 
 def input_faults(step: ChainedStep, unit: Unit, context: Context, entry: Entry | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -298,6 +299,20 @@ def test_a_class_that_values_rows_by_its_state_is_made_of_its_data_and_says_so_w
     said = own.run("step3", str(own.write_settings("step3.yaml")), expect=2).stderr
     assert "the class Stateful values rows by its `longest`, which its constructor makes, and that fails" in said
     assert "no data file for the split test" in said
+
+
+def test_data_beyond_the_limit_that_the_class_values_rows_by_make_the_values_stale(own: Project) -> None:
+    write_task(own, "Stateful")
+    run(own, limit=2)
+    assert [row["values"]["relative"] for row in view(own, 3)] == pytest.approx([6 / 11, 7 / 11])
+    path = own.folder / "data" / "test.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[-1]["q"] += "!" * 11
+    write_lines(path, rows)
+    before = (own.folder / "output" / "run" / "base" / "mine" / "step2_generation_trans.jsonl").read_bytes()
+    run(own, limit=2)
+    assert (own.folder / "output" / "run" / "base" / "mine" / "step2_generation_trans.jsonl").read_bytes() == before
+    assert [row["values"]["relative"] for row in view(own, 3)] == pytest.approx([6 / 22, 7 / 22])
 
 
 def test_metrics_of_the_run_cannot_value_a_class_s_answers(own: Project) -> None:
