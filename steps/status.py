@@ -63,8 +63,7 @@ def status(path: Path, overrides: Sequence[str]) -> int:
 def _reports_state(loaded: Loaded, path: Path, overrides: Sequence[str], lines: Sequence[Line]) -> str:
     """The state of the files over all tasks; `lines` are those of the views that they follow from."""
     assert isinstance(loaded.settings, Step4Settings)
-    with Workers(1) as workers:
-        context = open_context(loaded.settings, path, overrides, workers, whole_run=True)
+    context = open_context(loaded.settings, path, overrides, Workers(1), whole_run=True)
     if not context.folder.manifest.exists():
         return NOT_MADE
     basis = report_basis(loaded.settings, context, *read_run(context.folder, context.hashes))
@@ -82,8 +81,7 @@ def _layout_state(loaded: Loaded, path: Path, overrides: Sequence[str]) -> str |
         return None
     from steps.step4_lm_eval_layout import layout_reasons
 
-    with Workers(1) as workers:
-        context = open_context(loaded.settings, path, overrides, workers, whole_run=True)
+    context = open_context(loaded.settings, path, overrides, Workers(1), whole_run=True)
     if not context.folder.report_lock.exists():
         return NOT_MADE
     reasons = list(layout_reasons(loaded.settings, context, *read_run(context.folder, context.hashes)))
@@ -111,22 +109,21 @@ def run_lines(
 def _step_lines(
     loaded: dict[str, Loaded], path: Path, overrides: Sequence[str], faults: list[InputError]
 ) -> Iterator[Line]:
-    with Workers(1) as workers:
-        first: list[Line] = []
-        for step in (step for step in STEPS if step in loaded):
-            settings = loaded[step].settings
-            context = open_context(settings, path, overrides, workers, len(loaded) > 1)
-            try:
-                if isinstance(settings, Step1Settings):
-                    lines = first = _first_lines(settings, loaded[step], context)
-                elif "step1" in loaded and not context.folder.manifest.exists():
-                    lines = [Line(step, line.model, line.task, NOT_MADE) for line in first]
-                else:
-                    lines = list(_chained_lines(chained_step(step, settings), context))
-            except InputError as error:
-                faults.append(error)
-                lines = list(_noted_lines(step, context))
-            yield from lines
+    first: list[Line] = []
+    for step in (step for step in STEPS if step in loaded):
+        settings = loaded[step].settings
+        context = open_context(settings, path, overrides, Workers(1), whole_run=len(loaded) > 1)
+        try:
+            if isinstance(settings, Step1Settings):
+                lines = first = _first_lines(settings, loaded[step], context)
+            elif "step1" in loaded and not context.folder.manifest.exists():
+                lines = [Line(step, line.model, line.task, NOT_MADE) for line in first]
+            else:
+                lines = list(_chained_lines(chained_step(step, settings), context))
+        except InputError as error:
+            faults.append(error)
+            lines = list(_noted_lines(step, context))
+        yield from lines
 
 
 def _first_lines(settings: Step1Settings, loaded: Loaded, context: Context) -> list[Line]:

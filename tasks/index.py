@@ -26,14 +26,26 @@ __all__ = ["BUNDLED", "HARNESS", "Definition", "TaskIndex", "has_harness"]
 class TaskIndex:
     """The names below some folders; files are looked at once, when a name is first asked for."""
 
-    def __init__(self, include_path: Sequence[str] = ()) -> None:
-        """Bundled tasks and those of further folders. Raises TaskError for a folder that is not there."""
-        self.prefix = ""
-        self._roots = [BUNDLED, *(Path(folder).expanduser() for folder in include_path)]
-        self._above: TaskIndex | None = None  # where names that stand nowhere here are looked up
-        for root in self._roots[1:]:
-            if not root.is_dir():
-                raise TaskError(f"include_path names {root}, and no such folder exists", fix=nearest_folder(root))
+    def __init__(
+        self,
+        include_path: Sequence[str] = (),
+        *,
+        roots: Sequence[Path] = (BUNDLED,),
+        prefix: str = "",
+        above: TaskIndex | None = None,
+    ) -> None:
+        """Tasks below `roots` and further folders. Raises TaskError for a further folder that is not there.
+
+        `prefix`: what a run writes before the names. `above`: where names that stand nowhere here are looked up.
+        """
+        further = [Path(folder).expanduser() for folder in include_path]
+        for folder in further:
+            if not folder.is_dir():
+                what = f"include_path names {folder}, and there is no such folder"
+                raise TaskError(what, fix=nearest_folder(folder))
+        self.prefix = prefix
+        self._roots = [*roots, *further]
+        self._above = above
 
     @classmethod
     def of_harness(cls, where: str = "") -> TaskIndex:
@@ -48,16 +60,11 @@ class TaskIndex:
                 where=where,
                 fix="pip install lm_eval",
             )
-        index = cls()
-        index.prefix = HARNESS
-        index._roots = folders
-        return index
+        return cls(roots=folders, prefix=HARNESS)
 
     def with_folder(self, folder: Path) -> TaskIndex:
         """The names below `folder` alone; what its groups list may stand here too."""
-        index = TaskIndex()
-        index._roots, index._above = [folder], self
-        return index
+        return TaskIndex(roots=[folder], above=self)
 
     @cached_property
     def definitions(self) -> dict[str, list[Definition]]:

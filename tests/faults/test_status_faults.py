@@ -51,7 +51,7 @@ def test_a_moved_include_path_is_told_by_the_setting_that_names_it(moved: Projec
     said = moved.run("status", "later.yaml", expect=2).stderr
     run = moved.folder / "output" / "run" / "run.json"
     expected = (
-        f"error: {run}: include_path names my_tasks, and no such folder exists\n  Did you mean my_task?\n  {TOLD}\n"
+        f"error: {run}: include_path names my_tasks, and there is no such folder\n  Did you mean my_task?\n  {TOLD}\n"
     )
     assert said == expected
     assert moved.run("step3", "later.yaml", expect=2).stderr == expected

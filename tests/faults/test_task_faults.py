@@ -242,7 +242,7 @@ def test_a_folder_with_some_paradigms_of_a_group_says_which_lack(tmp_path: Path)
 
 
 def test_an_include_path_that_is_not_there() -> None:
-    with pytest.raises(EvaluationError, match="include_path names /no/such, and no such folder exists"):
+    with pytest.raises(EvaluationError, match="include_path names /no/such, and there is no such folder"):
         load_tasks([TaskSettings(name="gsm8k")], ["/no/such"], False, FileHashes())
 
 
