@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-# What filters and scorers look for in texts; {0} is the right answer, or another.
+# What filters and scorers look for in texts; {0} is the right answer, or another, {1} a second one.
 _FORMS = (
     "{0}",
     " {0}",
@@ -23,6 +24,9 @@ _FORMS = (
     "<answer>{0}</answer>",
     '{{"answer": "{0}", "label": "{0}"}}',
     "\n\n{0}, yes {0} or no",
+    "It is ({0}), not ({1}).",
+    "Not {1}, {0}",
+    "#### {1}\nThe answer is {1}. No, the answer is {0}.",
     "I do not know.",
     "",
 )
@@ -46,11 +50,25 @@ _OTHERS = (
 
 
 def score(generator: Random) -> tuple[float, bool]:
-    return -generator.uniform(0.1, 20.0), generator.random() < 0.3
+    """A log-likelihood, now and then equal to another, and whether greedy decoding would have given the same."""
+    logprob = float(generator.randrange(-4, 0)) if generator.random() < 0.2 else -generator.uniform(0.1, 20.0)
+    return logprob, generator.random() < 0.3
 
 
-def text(generator: Random, right: Sequence[Any]) -> str:
-    """An answer; about half of them hold one of the `right` texts."""
+def text(generator: Random, right: Sequence[Any], forms: Sequence[str] = ()) -> str:
+    """An answer; most hold one of the texts of `right`, whose first is the likeliest. `forms`: besides the usual."""
     known = [str(one) for one in right if str(one)]
-    value = generator.choice(known) if known and generator.random() < 0.6 else generator.choice(_OTHERS)
-    return generator.choice(_FORMS).format(value)
+    drawn = generator.random()
+    value = generator.choice(_OTHERS)
+    if known and drawn < 0.7:
+        value = known[0] if drawn < 0.45 else generator.choice(known)
+    return generator.choice([*_FORMS[:2] * 4, *_FORMS, *forms * 4]).format(value, generator.choice(_OTHERS))
+
+
+def forms_for(filters: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Forms in which a regex of a task's own filters finds the answer, as far as one can be read off it."""
+    steps = [step for pipeline in filters for step in pipeline.get("filter", ())]
+    patterns = [step["regex_pattern"] for step in steps if isinstance(step.get("regex_pattern"), str)]
+    leads = [re.sub(r"^\(\?\w+\)", "", pattern).partition("(")[0] for pattern in patterns]
+    plain = [re.sub(r"\\(\W)|\\s[*+?]?", r"\1", lead) for lead in leads]
+    return [lead.replace("{", "{{").replace("}", "}}") + "{0}" for lead in plain if lead.strip()]

@@ -59,11 +59,13 @@ class Reference:
         data = DatasetDict({name: Dataset.from_list(records) for name, records in splits.items()})
         with mock.patch("datasets.load_dataset", return_value=data):
             self.task = ConfigurableTask(config=_seeded(copy.deepcopy(config)))
+        self._own_fewshot = config.get("num_fewshot")
 
     def requests(self, settings: PromptSettings) -> tuple[dict[int, Prompts], set[int]]:
         """(context, continuation or settings …) of each document; and which were shown among their own examples."""
         task, shown = self.task, set()
-        task.set_config(key="num_fewshot", value=settings.num_fewshot)
+        count = self._own_fewshot if settings.num_fewshot is None else settings.num_fewshot
+        task.set_config(key="num_fewshot", value=count)
         task.set_fewshot_seed(settings.fewshot_seed)
         with _watched(task, shown):
             task.build_all_requests(
@@ -89,7 +91,7 @@ class Reference:
 
     def _answer(self, instance: Any, generator: random.Random, right: list[Any]) -> Any:
         if instance.request_type == "generate_until":
-            return answers.text(generator, right)
+            return answers.text(generator, right, answers.forms_for(self.task.config.filter_list or ()))
         scored = answers.score(generator)
         return scored[0] if instance.request_type == "loglikelihood_rolling" else scored
 

@@ -62,8 +62,9 @@ KINDS = (
     "lists",
     "python list",
 )
+_ANSWERS = ("B", "18", "", "A", "yes")  # of generations; "" is a text of the column's own
 _LETTERS = "ABCDEFGHIJ"
-_ODD = (' of "quotes" and it\'s', " größer 数 ", "\n of two lines", " {braces}  ")  # what templates may stumble over
+_ODD = ('{0} of "quotes" and it\'s', " größer {0} 数 ", "{0}\n of two lines\n", "\t{0} {{braces}}  ", "{0} [or] 5%")
 
 
 def likely_kind(shape: Shape) -> str:
@@ -82,7 +83,9 @@ def likely_kind(shape: Shape) -> str:
         return "index"
     if "number" in shape.uses:
         return "number"
-    return "digits" if "digits" in shape.uses else "text"
+    if "digits" in shape.uses:
+        return "digits"
+    return "answer" if "answer" in shape.uses and not shape.is_text() else "text"
 
 
 def make_value(shape: Shape, number: int, odd: bool) -> Any:
@@ -109,6 +112,8 @@ def make_value(shape: Shape, number: int, odd: bool) -> Any:
             return str(1 + number % 2)
         case "false":
             return False
+        case "answer":
+            return _ANSWERS[number % len(_ANSWERS)] or _text(shape, number, odd)
         case "letter":
             return _LETTERS[number % 2]
     return _text(shape, number, odd)
@@ -128,9 +133,9 @@ def _made_list(shape: Shape, kind: str, number: int, odd: bool) -> Any:
 
 
 def _text(shape: Shape, number: int, odd: bool) -> str:
-    parts = "".join(f" {part} {shape.name}" for part in shape.parts)
     start = f"{shape.starts[number % len(shape.starts)]} " if shape.starts else ""
-    return f"{start}{shape.name.strip()} {number}{_ODD[number % len(_ODD)] if odd else ''}{parts}"
+    plain = start + f"{shape.name.strip()} {number}" + "".join(f" {part} {shape.name}" for part in shape.parts)
+    return _ODD[number % len(_ODD)].format(plain) if odd else plain
 
 
 def sample_text(shape: Shape) -> str:

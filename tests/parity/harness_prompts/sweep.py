@@ -33,6 +33,7 @@ from tests.parity.harness_prompts.scoring import Steps
 _TOGETHER = 50  # how many tasks are built by one call
 SETTINGS = {
     "zero-shot": PromptSettings(num_fewshot=0),
+    "as its file says": PromptSettings(),
     "two shots": PromptSettings(num_fewshot=2),
     "chat": PromptSettings(num_fewshot=2, chat=True, system_instruction="Be brief."),
     "chat in turns": PromptSettings(num_fewshot=2, chat=True, fewshot_as_multiturn=True),
