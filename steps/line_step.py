@@ -70,6 +70,7 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> Comp
     spec = basis.settings | {"model": unit.model, "source": str(source), "remake": context.command(step.before)}
     spec["memo"] = str(context.folder.memo)
     spec["functions"] = packed(unit.task)
+    spec["seeds"] = vars(unit.task.seeds)
     if unit.task.scorer is not None:
         spec["scorer"] = unit.task.scorer.packed()
     counts = step.prepare(unit, spec, context) if step.prepare else Counter[str]()

@@ -13,7 +13,7 @@ from pipeline.fingerprint import FileHashes
 from pipeline.run_folder import RunFolder
 from pipeline.views import write_file
 from tasks.loader import load_tasks
-from tasks.split_documents import Seeds
+from tasks.seeds import Seeds
 from tasks.task import TaskSet
 
 

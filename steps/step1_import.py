@@ -61,7 +61,7 @@ class ImportPlan:
             version=VERSION,
             inputs=unit.task.inputs(),
             settings={
-                "task": to_plain(unit.task.definition()["request"], f"the definition of {unit.task.name}"),
+                "task": to_plain(unit.task.request_basis(), f"the definition of {unit.task.name}"),
                 "prompt": to_plain(vars(_prompts(settings)), "the prompt settings"),
                 "limit": unit.task.limit,
                 "samples": _samples(settings, unit.task),

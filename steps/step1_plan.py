@@ -32,7 +32,7 @@ from steps.units import Unit
 from tasks.hub_data import HubUnreachableError, lacking_hub
 from tasks.loader import load_tasks
 from tasks.places import place
-from tasks.split_documents import Seeds
+from tasks.seeds import Seeds
 from tasks.task import Example, PromptSettings, RequestSpec, Task, TaskSet
 
 VERSION = 1
@@ -180,7 +180,7 @@ class Step1Plan:
         sampling = self.sampling(task)
         generation = self.generation(task)
         return {
-            "task": to_plain(task.definition()["request"], f"the definition of {task.name}"),
+            "task": to_plain(task.request_basis(), f"the requests of {task.name}"),
             "prompt": to_plain(vars(self.prompt_settings), "the prompt settings"),
             "generation": generation_dict(generation),
             "seed": None if generation.greedy else sampling.seed,

@@ -24,6 +24,7 @@ from steps.step2_rows import Generated, filtered_row
 from steps.step2_together import WholeValues
 from steps.step2_whole_task import WholePipeline, is_own
 from steps.task_functions import task_functions, unpacked
+from tasks.seeds import Seeds
 from tasks.task import Expansion, Task
 
 
@@ -48,7 +49,8 @@ def _own_code(task: Task) -> Spec:
     names = [step.name for pipeline in task.filters for step in pipeline.steps]
     if not any(is_own(name, functions) for name in names):
         return {}
-    return {"whole_task": True, "code": {key: code.content for key, code in task.code.items()}}
+    code = {key: code.content for key, code in task.code.items()}
+    return {"whole_task": True, "code": code, "seeds": vars(task.seeds)}
 
 
 def run_pipelines(settings: Step2Settings) -> dict[str, list[tuple[str, dict[str, Any]]]]:
@@ -80,6 +82,7 @@ def build_together(spec: Spec) -> Iterator[LinesDone]:
             apart[name] = build_pipeline(steps)
     rows = _Rows(spec, apart)
     with open_view(Path(spec["source"])) as view:  # once: a view that is replaced meanwhile is not read
+        Seeds(**spec["seeds"]).sow()
         values = WholeValues(view, spec, whole)
         for chunk in lines_of(view):
             yield rows.done(chunk, values)

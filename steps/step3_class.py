@@ -11,6 +11,7 @@ from pipeline.execution import Spec
 from pipeline.rows import ScoredRow
 from steps.value_kinds import stored
 from tasks.class_scorer import unpacked_scorer
+from tasks.seeds import Seeds
 from tasks.task import Task
 from tasks.task_code import CODE_ERRORS
 
@@ -19,7 +20,7 @@ _SOURCE = "process_results"  # under which a row's flags say why it has no value
 
 def class_scoring(task: Task) -> dict[str, Any]:
     """`{"class": …}` for a task of a Python class: all that an object of it, and so its values, follow from."""
-    return {"class": task.definition()["request"]} if task.scorer is not None else {}
+    return {"class": task.request_basis()} if task.scorer is not None else {}
 
 
 class ClassValues:
@@ -28,10 +29,12 @@ class ClassValues:
     def __init__(self, spec: Spec) -> None:
         self._scorer = unpacked_scorer(spec["scorer"])
         self._scorer.check()
+        self._seeds = Seeds(**spec["seeds"])
 
     def put_into(self, rows: Iterable[tuple[ScoredRow, MetricInput]]) -> None:
         """Add the values to their rows; a row that the class fails on has none, and the reason among its flags."""
         for row, item in rows:
+            self._seeds.sow_for(row.doc_id)
             try:
                 row.values |= self._values(item)
             except InputError:

@@ -20,6 +20,7 @@ from pipeline.rows import ScoredRow, to_plain
 from steps.task_functions import task_functions, unpacked
 from steps.value_kinds import DEFAULT_AGGREGATION, stored, value_kind, valued_by_code
 from tasks.definition import EVALUATE
+from tasks.seeds import Seeds
 from tasks.task import MetricSpec, Task
 from tasks.task_code import CODE_ERRORS
 
@@ -39,6 +40,7 @@ def scoring_code(task: Task) -> dict[str, Any]:
             "aggregations": {metric.name: value_kind(task, metric.name).aggregation for metric in declared},
             "rolling": task.output_type == "loglikelihood_rolling",
             "code": {key: code.content for key, code in task.code.items()},
+            "seeds": vars(task.seeds),
         }
     }
 
@@ -55,6 +57,7 @@ class TaskCodeValues:
         scoring, functions = spec["scoring"], unpacked(spec["functions"])
         self._aggregations: dict[str, str | None] = scoring["aggregations"]
         self._functions = functions
+        self._seeds = Seeds(**spec["seeds"])
         self._rolling: bool = scoring["rolling"]
         self._likelihoods: bool = spec["likelihoods"]
         key = scoring["process_results"]
@@ -64,6 +67,7 @@ class TaskCodeValues:
     def put_into(self, rows: Iterable[tuple[ScoredRow, MetricInput]]) -> None:
         """Add the values to their rows; a row that the code fails on has None, and the reason among its flags."""
         for row, item in rows:
+            self._seeds.sow_for(row.doc_id)
             if self._process_results is not None:
                 self._put(row, "process_results", self._by_process_results, item, self._aggregations)
             for name, valued in self._metrics:

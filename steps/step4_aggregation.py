@@ -65,7 +65,7 @@ def aggregation(settings: Step4Settings) -> ChainedStep:
         groups = {"slice_groups": task.slice_groups} if task.slice_groups else {}
         used = {metric.aggregation for metric in task.metrics}
         code = class_scoring(task) or {key: one.content for key, one in task.code.items() if key in used}
-        by_code = {"code": code, "resamples": settings.task_code_resamples} if code else {}
+        by_code = {"code": code, "seeds": vars(task.seeds), "resamples": settings.task_code_resamples} if code else {}
         return {"task": task.name, "metrics": own, "confidence": settings.confidence, **groups, **by_code}
 
     return ChainedStep(name="step4", version=4, spec=spec)

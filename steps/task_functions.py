@@ -43,12 +43,12 @@ class TaskFunctions:
 
 def packed(task: Task) -> dict[str, list[str]]:
     """The task's code as plain JSON, for a worker process; it holds paths, and belongs in no basis."""
-    return {key: [str(code.path), code.name, code.where] for key, code in task.code.items()}
+    return {key: [str(code.path), code.name, code.content, code.where] for key, code in task.code.items()}
 
 
 def unpacked(code: Mapping[str, list[str]]) -> TaskFunctions:
     """From what `packed` gave."""
-    return TaskFunctions({key: TaskCode(Path(path), name, "", where) for key, (path, name, where) in code.items()})
+    return TaskFunctions({key: TaskCode(Path(path), *rest) for key, (path, *rest) in code.items()})
 
 
 def task_functions(task: Task) -> TaskFunctions:

@@ -13,6 +13,7 @@ from pipeline.errors import TaskError
 from pipeline.rows import to_plain
 from stats.objects import Figure
 from steps.task_functions import TaskFunctions, task_functions
+from tasks.seeds import Seeds
 from tasks.task import ClassScorer, MetricSpec, Task
 from tasks.task_code import CODE_ERRORS
 
@@ -42,7 +43,7 @@ def value_kind(task: Task, name: str) -> ValueKind:
     direction = spec.higher_is_better if spec and spec.higher_is_better is not None else known.higher_is_better
     functions = task_functions(task)
     if aggregation in functions:
-        figure = _by_code(functions, aggregation)
+        figure = _by_code(functions, aggregation, task.seeds)
         return ValueKind(metric, aggregation, direction, known.maximum, "objects", figure)
     raw = spec is not None and valued_by_code(task, spec)
     return _registered(metric, aggregation, direction, known.maximum, raw=raw)
@@ -102,8 +103,9 @@ def _output(task: Task, name: str) -> tuple[str, Output] | None:
     return None
 
 
-def _by_code(functions: TaskFunctions, key: str) -> Figure:
+def _by_code(functions: TaskFunctions, key: str, seeds: Seeds) -> Figure:
     def figure(values: list[Any]) -> float:
+        seeds.sow()
         try:
             return float(functions[key](values))
         except TaskError:

@@ -64,6 +64,7 @@ class PythonScorer:
 
     def figure(self, name: str, values: list[Any]) -> float:
         def aggregated(made: Any) -> float:
+            self._class.seeds.sow()
             return float(made.aggregation()[name](values))
 
         return self._class.called(f"the aggregation {name}", lambda: self._ask(aggregated))

@@ -13,6 +13,7 @@ import yaml
 
 from pipeline.errors import TaskError
 from pipeline.rows import to_plain
+from tasks.definition import scoring_settings
 from tasks.entries import Resolver
 from tasks.harness_task import HarnessTask
 from tasks.index import TaskIndex
@@ -42,8 +43,8 @@ def show_configurations(name: str | None, include_path: Sequence[str]) -> int:
 def configuration_yaml(task: Task) -> str:
     """The configuration that `task` runs under, the run's own settings for it and its data included."""
     if isinstance(task, HarnessTask):
-        return _yaml(_settings(task.config) | {"dataset": task.definition()["request"]["dataset"]})
-    return _yaml({"task": task.name, **task.definition()})
+        return _yaml(_settings(task.config) | {"dataset": task.request_basis()["dataset"]})
+    return _yaml({"task": task.name, **task.request_basis(), **scoring_settings(task)})
 
 
 def _settings(config: TaskConfig) -> dict[str, Any]:

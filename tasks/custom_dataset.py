@@ -12,8 +12,8 @@ from pipeline.fingerprint import FileHashes, digest
 from tasks.data_files import NoSplitError
 from tasks.data_readers import Record
 from tasks.datasets import as_table
-from tasks.split_documents import Seeds
-from tasks.task_code import CODE_ERRORS, code_hash, load_function
+from tasks.seeds import Seeds
+from tasks.task_code import CODE_ERRORS, load_function, task_code
 from tasks.task_file import FunctionReference
 
 
@@ -58,7 +58,8 @@ class CustomData:
         return as_table(documents) if isinstance(documents, list) else documents
 
     def hashes(self, split: str, file_hashes: FileHashes) -> dict[str, str]:
-        content = [code_hash(self._reference, file_hashes), self._arguments, vars(self._seeds)]
+        code = task_code(self._reference, True, file_hashes)
+        content = [code.content, self._arguments, vars(self._seeds)]
         name = f"{self._reference.reference} {split}"
         named = enumerate(_files(self._arguments), 1)
         return {name: digest(content), **{f"{name}, file {number}": file_hashes(path) for number, path in named}}

@@ -1,41 +1,30 @@
-"""What of a task's settings each step depends on: request, filters, metrics, aggregation, apart from one another.
+"""What a task file's settings mean to each step: requests, filters, metrics, apart from one another.
 
-A changed metric must not make step 1 out of date; so each setting stands in the one section that it decides.
+A changed metric must not make step 1 out of date, and a changed prompt must.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from pipeline.fingerprint import FileHashes
-from tasks.task import FilterPipeline, FilterSpec, MetricSpec, TaskCode
-from tasks.task_code import code_hash, evaluate_code, task_code
+from tasks.task import FilterPipeline, FilterSpec, MetricSpec, Task, TaskCode
+from tasks.task_code import evaluate_code, task_code
 from tasks.task_config import TaskConfig
-from tasks.task_file import FunctionReference
+from tasks.task_file import FunctionReference, with_functions
 
-_REQUEST_KEYS = (
-    "output_type",
-    "training_split",
-    "validation_split",
-    "test_split",
-    "fewshot_split",
-    "process_docs",
-    "doc_to_text",
-    "doc_to_messages",
-    "doc_to_target",
-    "doc_to_choice",
-    "description",
-    "target_delimiter",
-    "fewshot_delimiter",
-    "gen_prefix",
-    "prompt_form",
-    "description_role",
-    "candidate_rule",
-    "num_fewshot",
-    "fewshot_config",
-    "generation_kwargs",
-    "repeats",
+# The keys that no request follows from: names for display, where documents lie (which the data's own description says),
+# and what becomes of the answers. Any other key's change makes step 1 out of date.
+_NOT_ASKED = frozenset(
+    {
+        *("file", "task", "task_alias", "metadata", "python_class"),
+        *("dataset_path", "dataset_name", "dataset_kwargs", "local_kwargs"),
+        *("filter_list", "metric_list", "process_results", "expand", "cluster", "slices", "slice_groups"),
+        *("primary_metric", "higher_is_better", "unsafe_code"),
+        *("should_decontaminate", "doc_to_decontamination_query"),
+    }
 )
 EVALUATE = "evaluate:"  # in keys of code, before the name of a metric of Hugging Face's package of that name
 _TAKE_FIRST = FilterPipeline("none", (FilterSpec("take_first"),))
@@ -129,52 +118,31 @@ def _named(entry: Mapping[str, Any], key: str) -> tuple[Any, dict[str, Any]]:
     return entry[key], {name: value for name, value in entry.items() if name != key}
 
 
-def task_definition(
-    config: TaskConfig,
-    filters: Sequence[FilterPipeline],
-    metrics: Sequence[MetricSpec],
-    code: Mapping[str, TaskCode],
-    file_hashes: FileHashes,
-) -> dict[str, Any]:
-    """The four sections, functions with the hash of their code."""
-    settings = {key: _plain(getattr(config, key), file_hashes) for key in _REQUEST_KEYS}
-    if config.custom_dataset is not None:
-        settings["custom_dataset"] = _plain(config.custom_dataset, file_hashes)
-    sections = scoring_sections(filters, metrics, config)
-    sections["aggregation"]["code"] = {key: one.content for key, one in code.items()}
-    if config.process_results is not None:
-        sections["metrics"].append({"process_results": config.process_results.reference})
-    return {"request": settings, **sections}
+def asked_settings(config: TaskConfig) -> dict[str, Any]:
+    """The settings that the requests follow from, functions as references; without those that are not set."""
+    asked = {one.name: getattr(config, one.name) for one in fields(config) if one.name not in _NOT_ASKED}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
-def scoring_sections(
-    filters: Sequence[FilterPipeline], metrics: Sequence[MetricSpec], config: TaskConfig | None
-) -> dict[str, Any]:
-    """The sections of steps 2 to 4."""
-    rows: dict[str, Any] = {"cluster": None, "slices": []}
-    if config:
-        rows = {"cluster": config.cluster, "slices": list(config.slices)}
+def with_content(settings: Mapping[str, Any], file_hashes: FileHashes) -> dict[str, Any]:
+    """The same with functions as names and content of their code. Raises TaskError where that is not there."""
+
+    def described(reference: FunctionReference) -> dict[str, str]:
+        return {"function": reference.reference, "code": task_code(reference, True, file_hashes).content}
+
+    return {name: with_functions(value, described) for name, value in settings.items()}
+
+
+def scoring_settings(task: Task) -> dict[str, Any]:
+    """The filters and metrics of a task as its file would say them, for people."""
+    metrics = [
+        {"metric": one.name, "aggregation": one.aggregation, "higher_is_better": one.higher_is_better, **one.arguments}
+        for one in task.metrics
+    ]
     return {
-        "filters": [
+        "filter_list": [
             {"name": pipeline.name, "filter": [{"function": step.name, **step.arguments} for step in pipeline.steps]}
-            for pipeline in filters
+            for pipeline in task.filters
         ],
-        "expand": dict(config.expand) if config and config.expand else None,
-        "metrics": [*({"metric": metric.name, **metric.arguments} for metric in metrics), rows],
-        "aggregation": {
-            "metrics": {metric.name: [metric.aggregation, metric.higher_is_better] for metric in metrics},
-            "primary_metric": config.primary_metric if config else None,
-            "metadata": config.metadata if config else None,
-            "slice_groups": dict(config.slice_groups) if config else {},
-        },
+        "metric_list": [{key: value for key, value in one.items() if value is not None} for one in metrics],
     }
-
-
-def _plain(value: Any, file_hashes: FileHashes) -> Any:
-    if isinstance(value, FunctionReference):
-        return {"function": value.reference, "code": code_hash(value, file_hashes)}
-    if isinstance(value, Mapping):
-        return {name: _plain(one, file_hashes) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one, file_hashes) for one in value]
-    return value

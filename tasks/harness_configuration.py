@@ -11,13 +11,14 @@ from dataclasses import fields
 from typing import Any
 
 from pipeline.fingerprint import FileHashes
+from tasks.definition import scoring_settings
 from tasks.document_fields import TargetField
 from tasks.harness_task import HarnessTask
 from tasks.python_task import PythonTask
 from tasks.task import Task
 from tasks.task_code import task_code
 from tasks.task_config import TaskConfig
-from tasks.task_file import FunctionReference
+from tasks.task_file import FunctionReference, with_functions
 
 # In the harness's order. What a task leaves open is left out, but for those that have a default there.
 _KEYS = (
@@ -43,7 +44,8 @@ def harness_configuration(
     task that is not `scored` has the metric `bypass` there, instead of its own.
     """
     if not isinstance(task, HarnessTask):
-        return {"task": task.name, "output_type": task.output_type, "metadata": dict(metadata)} | task.definition()
+        own: dict[str, Any] = {"task": task.name, "output_type": task.output_type, "metadata": dict(metadata)}
+        return own | task.request_basis() | scoring_settings(task)
     config = task.config
     values = {name: getattr(config, name) for name in _KEYS}
     values |= {
@@ -57,7 +59,11 @@ def harness_configuration(
     if not scored:
         values |= {"metric_list": [{"metric": "bypass"}], "process_results": "process_results"}
     values |= _extensions(config)
-    return {name: _plain(value, hashes) for name, value in values.items() if value is not None}
+
+    def source(reference: FunctionReference) -> str:
+        return _source(reference, hashes)
+
+    return {name: with_functions(value, source) for name, value in values.items() if value is not None}
 
 
 def alias(task: Task) -> str | None:
@@ -98,16 +104,6 @@ def _extensions(config: TaskConfig) -> dict[str, Any]:
     """Keys that the harness does not know, where the task's file sets them."""
     own = {one.name for one in fields(config)} - {*_KEYS, "file", "python_class"}
     return {name: getattr(config, name) for name in config.file.values if name in own}
-
-
-def _plain(value: Any, hashes: FileHashes) -> Any:
-    if isinstance(value, FunctionReference):
-        return _source(value, hashes)
-    if isinstance(value, Mapping):
-        return {name: _plain(one, hashes) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one, hashes) for one in value]
-    return value
 
 
 def _source(reference: FunctionReference, hashes: FileHashes) -> str:

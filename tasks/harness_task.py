@@ -16,17 +16,18 @@ from pipeline.requests import Message, Prompt
 from pipeline.rows import to_plain
 from tasks.data_files import NoSplitError
 from tasks.datasets import DataSource
-from tasks.definition import CodeTable, filter_pipelines, metric_specs, task_definition
+from tasks.definition import CodeTable, asked_settings, filter_pipelines, metric_specs, with_content
 from tasks.document_fields import MessagesField, Target, TextField
 from tasks.documents import number_documents, selected
 from tasks.expansion import expansion
 from tasks.fewshot_pool import FewshotPool
 from tasks.prompts import Turn, answered_turns, as_messages, as_text, headed, question_turns, system_turns
-from tasks.split_documents import Seeds, SplitDocuments
+from tasks.seeds import Seeds
+from tasks.split_documents import SplitDocuments
 from tasks.task import ClassScorer, Example, FilterPipeline, MetricSpec, PromptSettings, RequestSpec, TaskCode
 from tasks.task_config import TaskConfig, unsupported
 from tasks.task_fields import TaskFields
-from tasks.templates import missing_column
+from tasks.templates import may_draw, missing_column
 
 Data = Mapping[str, Any]
 
@@ -69,8 +70,9 @@ class HarnessTask:
         self.code: Mapping[str, TaskCode] = table.code
         self.unsafe_code = config.unsafe_code
         self._file_hashes = file_hashes
-        self._seeds = seeds or Seeds()
-        self._documents = SplitDocuments(source, config, trusted, self._seeds)
+        self.seeds = seeds or Seeds()
+        self._draws = may_draw(asked_settings(config))
+        self._documents = SplitDocuments(source, config, trusted, self.seeds)
         self._pool = FewshotPool(config, self._documents, trusted)
         self._fields = TaskFields(config, {}, trusted)
         self._shot_fields = TaskFields(config, config.fewshot_config, trusted)
@@ -85,17 +87,16 @@ class HarnessTask:
         )
         self._description = TextField(config.description, config.file.where("description"), trusted)
 
-    def definition(self) -> dict[str, Any]:
-        """Sections `request`, `filters`, `metrics`, `aggregation`; each holds all that its step depends on."""
-        sections = task_definition(self.config, self.filters, self.metrics, self.code, self._file_hashes)
-        sections["request"]["dataset"] = self._documents.source.description()
-        if self._documents.made_by_code or self.config.custom_dataset is not None:
-            sections["request"]["seeds"] = vars(self._seeds)
+    def request_basis(self) -> dict[str, Any]:
+        asked = asked_settings(self.config) | {"num_fewshot": self.num_fewshot}
+        basis = with_content(asked, self._file_hashes) | {"dataset": self._documents.source.description()}
+        if self._draws:
+            basis["seeds"] = vars(self.seeds)
         if self.process_results is not None:
-            sections["request"]["target_as_given"] = True
+            basis["target_as_given"] = True
         if self._unconditional:
-            sections["request"]["unconditional"] = True
-        plain: dict[str, Any] = to_plain(sections, f"the task {self.name}")
+            basis["unconditional"] = True
+        plain: dict[str, Any] = to_plain(basis, f"the task {self.name}")
         return plain
 
     def locate(self) -> None:
@@ -128,6 +129,8 @@ class HarnessTask:
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
     ) -> Iterator[Example]:
         """The documents in order with their requests. Few-shot draws advance over documents that are left out."""
+        if self._draws:
+            self.seeds.sow()  # for samples and a sampler of the task's own
         count = self.num_fewshot if settings.num_fewshot is None else settings.num_fewshot
         sampler = self._pool.sampler(count, settings.fewshot_seed) if count else None
         documents = number_documents(self._documents.read(self.config.eval_split))
@@ -136,8 +139,14 @@ class HarnessTask:
             if asked:
                 label = f"document {document.index}"
                 self._check_columns(document.data, label)
-                turns = self._opening(document.data, shots, settings, label)
+                shown = [turn for shot in shots for turn in self._shot(shot, f"a few-shot example of {label}")]
+                self._sow_for(document.doc_id)
+                turns = [*self._heading(document.data, settings, label), *shown]
                 yield Example(document, *self._requests(document.data, turns, settings, label))
+
+    def _sow_for(self, place: str) -> None:
+        if self._draws:
+            self.seeds.sow_for(place)
 
     def _check_columns(self, data: Data, label: str) -> None:
         """Of columns that no template names: a row needs its cluster to be scored, and may do without a slice."""
@@ -150,19 +159,17 @@ class HarnessTask:
                 self._lacking.add(name)
                 warn_once(f"{file.where('slices', number)}: {label} has no column {name!r}, and counts as {name}=None")
 
-    def _opening(self, data: Data, shots: Sequence[Data], settings: PromptSettings, label: str) -> list[Turn]:
-        """All turns before the question."""
+    def _heading(self, data: Data, settings: PromptSettings, label: str) -> list[Turn]:
+        """The turns before the examples."""
         config = self.config
         description = self._description.text(data, label) if config.description_role == "system" else ""
-        turns = system_turns(settings.system_instruction, description, config.fewshot_delimiter)
-        for shot in shots:
-            turns += self._shot(shot, f"a few-shot example of {label}")
-        return turns
+        return system_turns(settings.system_instruction, description, config.fewshot_delimiter)
 
     def _shot(self, shot: Data, label: str) -> list[Turn]:
         """The example's turns, rendered when it is first drawn."""
         known = self._shots.get(id(shot))
         if known is None:
+            self._sow_for(repr(shot))
             known = self._shots[id(shot)] = (shot, self._rendered_shot(shot, label))
         return known[1]
 

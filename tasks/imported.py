@@ -20,7 +20,7 @@ from tasks.documents import selected
 from tasks.formats import column, target_column
 from tasks.harness_task import HarnessTask
 from tasks.own_data import OwnDataTask
-from tasks.split_documents import Seeds
+from tasks.seeds import Seeds
 from tasks.task import Document, Example, PromptSettings, RequestSpec
 from tasks.task_config import TaskConfig
 
@@ -83,11 +83,8 @@ class LettersTask(HarnessTask):
         self._letters = letters
         self._where = where
 
-    def definition(self) -> dict[str, Any]:
-        """See `HarnessTask.definition`."""
-        sections = super().definition()
-        sections["request"]["predictions"] = True
-        return sections
+    def request_basis(self) -> dict[str, Any]:
+        return super().request_basis() | {"predictions": True}
 
     def locate(self) -> None:
         """Raises DataError also if the file has no answers for this subject."""

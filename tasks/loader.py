@@ -20,12 +20,17 @@ from tasks.imported import LettersTask, PredictedTask
 from tasks.index import TaskIndex
 from tasks.own_data import OwnDataTask
 from tasks.python_task import EntrySettings, PythonTask
-from tasks.split_documents import Seeds
+from tasks.seeds import Seeds
 from tasks.task import Group, TaskSet
 from tasks.task_config import TaskConfig, read_config
 from tasks.task_file import TaskFile, shown
 
 _LISTED = 10
+# What of a task its figures follow from, besides its requests.
+_SCORING = (
+    *("filters", "metrics", "process_results", "code", "primary_metric"),
+    *("expand", "cluster", "slices", "slice_groups"),
+)
 LoadedTask = HarnessTask | PythonTask | OwnDataTask
 
 
@@ -74,7 +79,11 @@ def load_tasks(
 def _same_question(one: tuple[LoadedTask, TaskSettings], two: tuple[LoadedTask, TaskSettings]) -> bool:
     """Whether two entries ask the same, whatever group or pattern each found the task by."""
     entries_equal = one[1].model_copy(update={"name": two[1].name}) == two[1]
-    return entries_equal and one[0].definition() == two[0].definition()
+    return entries_equal and _meaning(one[0]) == _meaning(two[0])
+
+
+def _meaning(task: LoadedTask) -> tuple[Any, ...]:
+    return task.request_basis(), *(getattr(task, name) for name in _SCORING)
 
 
 def _load_entry(

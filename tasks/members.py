@@ -91,6 +91,7 @@ class Members:
 
     def _add_group(self, file: TaskFile, name: str, overrides: _Overrides, above: tuple[str, ...]) -> None:
         inherited = overrides.under(file.values, file.origins)
+        self._found.groups[name] = Group(name, ())  # whose place is before the groups within it
         members: list[str] = []
         listed = file.values.get("task")
         for number, member in enumerate(listed if isinstance(listed, list) else [listed]):

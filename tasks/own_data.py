@@ -15,9 +15,9 @@ from pipeline.errors import DataError
 from pipeline.fingerprint import FileHashes
 from tasks.data_readers import ReadOptions, Record
 from tasks.datasets import LocalData
-from tasks.definition import scoring_sections
 from tasks.documents import number_documents, selected
 from tasks.formats import FORMS
+from tasks.seeds import Seeds
 from tasks.task import (
     ClassScorer,
     Document,
@@ -59,6 +59,7 @@ class OwnDataTask:
     code: Mapping[str, TaskCode] = {}
     process_results: str | None = None
     unsafe_code = False
+    seeds = Seeds()
     scorer: ClassScorer | None = None
 
     def __init__(self, settings: TaskSettings, file: str, where: str, file_hashes: FileHashes) -> None:
@@ -73,12 +74,11 @@ class OwnDataTask:
         self._source = LocalData(None, where, files=file, options=ReadOptions(field=settings.field))
         self._file_hashes = file_hashes
 
-    def definition(self) -> dict[str, Any]:
-        """Sections as of `HarnessTask.definition`."""
+    def request_basis(self) -> dict[str, Any]:
         named = self._columns.model_dump(exclude_none=True)
         request = self._request() | ({"columns": named} if named else {})
         below = {"field": self._source.options.field} if self._source.options.field is not None else {}
-        return {"request": request | below, **scoring_sections(self.filters, self.metrics, None)}
+        return request | below
 
     def _request(self) -> dict[str, Any]:
         return {"format": self._format, "generation_kwargs": dict(self.generation_kwargs)}

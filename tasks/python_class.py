@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -19,10 +18,10 @@ from typing import Any, TypeVar
 from pipeline.errors import EvaluationError, MissingPackageError, TaskError
 from pipeline.fingerprint import FileHashes
 from tasks.class_data import ClassData, LocalSettings
-from tasks.split_documents import Seeds
+from tasks.seeds import Seeds
 from tasks.task import TaskCode
 from tasks.task_code import CODE_ERRORS, load_code, load_function
-from tasks.task_file import FunctionReference
+from tasks.task_file import FunctionReference, with_functions
 
 _HARNESS = "lm_eval"
 _NO_SETTINGS = ("tag", "group", "task_list", "include")  # keys of the file that the harness keeps from the class
@@ -94,28 +93,16 @@ class PythonClass:
 
     def _settings(self, kind: type) -> dict[str, Any]:
         """The file's keys as the harness hands them over: functions loaded, `class` among them."""
-        values = {key: self._resolved(value) for key, value in self.values.items() if key not in _NO_SETTINGS}
+
+        def loaded(reference: FunctionReference) -> Any:
+            return load_function(reference, self.trusted)
+
+        given = {key: value for key, value in self.values.items() if key not in _NO_SETTINGS}
+        values: dict[str, Any] = deepcopy(with_functions(given, loaded))
         known = values.get("metadata") or {}
         own = known if isinstance(known, dict) else {"_metadata": known}
         own_keys = {"task": self.task, "class": kind, "metadata": {**own, "config_source": str(self.path)}}
         return values | own_keys
-
-    def _resolved(self, value: Any) -> Any:
-        if isinstance(value, FunctionReference):
-            return load_function(value, self.trusted)
-        if isinstance(value, Mapping):
-            return {key: self._resolved(one) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._resolved(one) for one in value]
-        return deepcopy(value)
-
-
-def harness_version() -> str | None:
-    """The installed version of lm_eval, whose code most classes inherit; None where it is not there."""
-    try:
-        return metadata.version(_HARNESS)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _modules(kind: type) -> Iterator[ModuleType]:

@@ -16,14 +16,14 @@ from pipeline.rows import to_plain
 from tasks.class_data import ClassData, LocalSettings
 from tasks.class_requests import as_data, keep_messages, request_specs
 from tasks.class_scorer import PythonScorer
-from tasks.definition import CodeTable, filter_pipelines, scoring_sections
+from tasks.definition import CodeTable, filter_pipelines
 from tasks.documents import number_documents, selected
-from tasks.python_class import PythonClass, harness_version
-from tasks.split_documents import Seeds
+from tasks.python_class import PythonClass
+from tasks.seeds import Seeds
 from tasks.task import ClassScorer, Document, Example, Expansion, FilterPipeline, MetricSpec, PromptSettings, TaskCode
 from tasks.task_code import task_code
 from tasks.task_config import TaskConfig, unsupported
-from tasks.task_file import FunctionReference
+from tasks.task_file import with_functions
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class PythonTask:
         table = CodeTable(trusted, file_hashes)
         code = task_code(config.python_class, trusted, file_hashes)
         self._class = PythonClass(code, config.task, config.file.values, config.file.path, trusted, local, seeds)
-        self._settings = _by_key(config.file.values, table)
+        self._settings = with_functions(config.file.values, table.key)
         self.config = config
         self.name = config.task
         self.repeats = config.repeats
@@ -87,18 +87,16 @@ class PythonTask:
         self.filters: Sequence[FilterPipeline] = filter_pipelines(config, table)
         self.code: Mapping[str, TaskCode] = table.code
         self.unsafe_code = config.unsafe_code
+        self.seeds = seeds
         self.scorer: ClassScorer | None = PythonScorer(self._class)
         self._entry = entry
         self._file_hashes = file_hashes
 
-    def definition(self) -> dict[str, Any]:
-        """Sections as of `HarnessTask.definition`; the requests follow from all that the class is given."""
+    def request_basis(self) -> dict[str, Any]:
+        """All that the class is given; lm_eval's version is in the content of its code."""
         code = {key: one.content for key, one in self.code.items()}
-        sections = scoring_sections(self.filters, self.metrics, self.config)
-        sections["aggregation"]["code"] = code
-        seeds, version = vars(self._class.seeds), harness_version()
-        request = {"settings": self._settings, "code": code, "seeds": seeds, "lm_eval": version}
-        plain: dict[str, Any] = to_plain({"request": request, **sections}, f"the task {self.name}")
+        asked = {"settings": self._settings, "code": code, "seeds": vars(self.seeds)}
+        plain: dict[str, Any] = to_plain(asked, f"the task {self.name}")
         return plain
 
     def locate(self) -> None:
@@ -202,14 +200,3 @@ class PythonTask:
 
     def _refused(self, what: str, fix: str = "") -> TaskError:
         return TaskError(f"the class {self._class.code.name} {what}", where=self._class.code.where, fix=fix)
-
-
-def _by_key(value: Any, table: CodeTable) -> Any:
-    """A setting with its functions by their keys in `table`. Raises TaskError where task code is not trusted."""
-    if isinstance(value, FunctionReference):
-        return table.key(value)
-    if isinstance(value, Mapping):
-        return {key: _by_key(one, table) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_by_key(one, table) for one in value]
-    return value

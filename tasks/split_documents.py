@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.errors import TaskError
 from tasks.datasets import DataSource, without_progress_bars
+from tasks.seeds import Seeds
 from tasks.task_code import CODE_ERRORS, load_function
 from tasks.task_config import TaskConfig
 from tasks.task_file import FunctionReference
 
 ProcessDocs = Callable[[Any], Iterable[Mapping[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Seeds:
-    """What Python's and numpy's generators are set to before a task's function makes documents; None: left alone."""
-
-    python: int | None = 0
-    numpy: int | None = 1234
-
-    def sow(self) -> None:
-        if self.python is not None:
-            random.seed(self.python)
-        if self.numpy is not None:
-            import numpy as np
-
-            np.random.seed(self.numpy)
 
 
 class SplitDocuments:
@@ -44,11 +27,6 @@ class SplitDocuments:
         self._own = _loaded(config.process_docs, trusted)
         self._fewshot_process: FunctionReference | None = config.fewshot_config.get("process_docs", self._process)
         self._fewshot = _loaded(self._fewshot_process, trusted)
-
-    @property
-    def made_by_code(self) -> bool:
-        """Whether a function of the task's own, which may draw at random, has a part in any document."""
-        return self._own is not None or self._fewshot is not None
 
     def read(self, split: str) -> Iterator[dict[str, Any]]:
         """The documents that are asked about."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.requests import CandidateRule, Prompt, RequestType
+from tasks.seeds import Seeds
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class TaskCode:
 
     path: Path
     name: str
-    content: str  # hash of the Python files beside it
+    content: str  # see `tasks.code_content`
     where: str = field(default="", compare=False)  # file:line, for messages
 
 
@@ -170,12 +171,13 @@ class Task(Protocol):
     code: Mapping[str, TaskCode]  # functions of the task's own that steps 2 to 4 call, by the key that specs name
     process_results: str | None  # a key in `code`: the function that values a row's answers, instead of metrics
     unsafe_code: bool  # whether its metrics would run what a model has written
+    seeds: Seeds  # for the task's own code
     # Where a Python class makes the requests and values the answers; a filtered response is then a list, for each
     # request a text, (log-likelihood, greedy), or the log-likelihood of a whole text.
     scorer: ClassScorer | None
 
-    def definition(self) -> dict[str, Any]:
-        """The resolved configuration as JSON can hold it: what `status` compares to say what changed."""
+    def request_basis(self) -> dict[str, Any]:
+        """The settings that the requests follow from, as JSON can hold them; of documents `inputs` tells."""
         ...
 
     def inputs(self) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """Python code that task files name (`!function module.name`): loaded only where task code is trusted.
 
-Each folder's modules get names of their own, so that two tasks' `utils.py` never meet.
+Modules get names of their own by folder and content: two tasks' `utils.py` never meet, and neither do two versions of
+one, edited while a process runs.
 """
 
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib
 import importlib.util
 import sys
@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.errors import TaskError
 from pipeline.fingerprint import FileHashes, digest
+from tasks.code_content import code_content
 from tasks.index import BUNDLED
 from tasks.task import TaskCode
 from tasks.task_file import FunctionReference, shown
@@ -30,15 +31,14 @@ _failed: dict[str, str] = {}
 
 def load_function(reference: FunctionReference, trusted: bool) -> Callable[..., Any]:
     """The function that a task file names. Raises TaskError where it is not trusted, or cannot be loaded."""
-    check_trust(reference, trusted)
-    return load_code(TaskCode(_module_path(reference), _name(reference), "", reference.where))
+    return load_code(task_code(reference, trusted, FileHashes()))
 
 
 def load_code(code: TaskCode) -> Callable[..., Any]:
-    """The function or class, once trust is established. Raises TaskError where it cannot be loaded."""
+    """The function or class, once trust is established. Raises TaskError where it cannot be loaded, or has changed."""
     if not code.path.is_file():
         raise _no_file(code.path, code.where)
-    module = _module(code.path, code.where)
+    module = _module(code)
     function = getattr(module, code.name, None)
     if not callable(function):
         known = [name for name, value in vars(module).items() if callable(value)]
@@ -63,7 +63,7 @@ def task_code(reference: FunctionReference, trusted: bool, file_hashes: FileHash
     path = _module_path(reference)
     if not path.is_file():
         raise _no_file(path, reference.where)
-    return TaskCode(path, _name(reference), code_hash(reference, file_hashes), reference.where)
+    return TaskCode(path, _name(reference), code_content(path, file_hashes), reference.where)
 
 
 def evaluate_code(reference: FunctionReference, trusted: bool, file_hashes: FileHashes) -> TaskCode:
@@ -76,8 +76,7 @@ def evaluate_code(reference: FunctionReference, trusted: bool, file_hashes: File
     beside = reference.folder / name
     script = beside if beside.suffix == ".py" else beside / f"{beside.name}.py"
     if script.is_file():
-        content = _folder_hash(script.parent, file_hashes)
-        return TaskCode(script, str(script.resolve()), content, reference.where)
+        return TaskCode(script, str(script.resolve()), code_content(script, file_hashes), reference.where)
     if name.startswith((".", "/")) or name.endswith(".py"):
         raise TaskError(f"the metric's file {shown(script)} is not there", where=reference.where)
     return TaskCode(Path(name), name, "", reference.where)
@@ -91,15 +90,6 @@ def check_trust(reference: FunctionReference, trusted: bool, kind: str = "Python
             where=reference.where,
             fix="If you trust that file, allow it in the run's YAML: step1: {trust_task_code: true}",
         )
-
-
-def code_hash(reference: FunctionReference, file_hashes: FileHashes) -> str:
-    """A hash of all Python files beside the code's: the function may use any of them."""
-    return _folder_hash(_module_path(reference).parent, file_hashes)
-
-
-def _folder_hash(folder: Path, file_hashes: FileHashes) -> str:
-    return digest({path.name: file_hashes(path) for path in sorted(folder.glob("*.py"))})
 
 
 def _name(reference: FunctionReference) -> str:
@@ -124,21 +114,27 @@ def _module_path(reference: FunctionReference) -> Path:
     return Path(spec.origin) if spec is not None and spec.origin is not None else beside
 
 
-def _module(path: Path, where: str) -> Any:
-    resolved = path.resolve()
-    package = f"task_code_{hashlib.sha256(str(resolved.parent).encode()).hexdigest()[:16]}"
+def _module(code: TaskCode) -> Any:
+    resolved = code.path.resolve()
+    package = f"task_code_{digest([str(resolved.parent), code.content])[:16]}"
     name = f"{package}.{resolved.stem}"
     if name in sys.modules:
         return sys.modules[name]
     if name in _failed:
-        raise TaskError(_failed[name], where=where)
+        raise TaskError(_failed[name], where=code.where)
     if package not in sys.modules:
         folder = types.ModuleType(package)
         folder.__path__ = [str(resolved.parent)]  # what a module's `from .other import …` looks for
         sys.modules[package] = folder
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
     except CODE_ERRORS as error:
         sys.modules.pop(name, None)
-        _failed[name] = f"{shown(path)} fails when imported: {type(error).__name__}: {error}"
-        raise TaskError(_failed[name], where=where) from error
+        _failed[name] = f"{shown(code.path)} fails when imported: {type(error).__name__}: {error}"
+        raise TaskError(_failed[name], where=code.where) from error
+    if code_content(code.path, FileHashes()) != code.content:
+        for loaded in [one for one in sys.modules if one.startswith(package)]:
+            del sys.modules[loaded]
+        what = f"{shown(code.path)}, or what it imports, was changed while the run was working"
+        raise TaskError(what, where=code.where, fix="Run the same command again.")
+    return module

@@ -6,7 +6,7 @@ What the keys mean is `task_config.py`.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,17 @@ class TaskFile:
     def overridden(self, values: Mapping[str, Any], origins: Mapping[str, Origin]) -> TaskFile:
         """The same file with some keys replaced, as groups do for their members."""
         return TaskFile(self.path, self.values | dict(values), self.origins | dict(origins), self.warnings)
+
+
+def with_functions(value: Any, replaced: Callable[[FunctionReference], Any]) -> Any:
+    """A setting in which each function, at whatever depth, is what `replaced` makes of it."""
+    if isinstance(value, FunctionReference):
+        return replaced(value)
+    if isinstance(value, Mapping):
+        return {name: with_functions(one, replaced) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [with_functions(one, replaced) for one in value]
+    return value
 
 
 def shown(path: Path) -> str:

@@ -16,6 +16,7 @@ from jinja2 import meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pipeline.errors import TaskError
+from tasks.task_file import FunctionReference
 
 _LISTED = 30
 # What an expression may raise on the values of a document: `{{ 1 / n }}`, `{{ options[label] }}`, `{{ x | int }}`.
@@ -81,6 +82,17 @@ class Template:
         if not missing:
             return TaskError(f"the template fails on {label}: {error}", where=self.where)
         return missing_column(missing[0], data, label, self.where)
+
+
+def may_draw(value: Any) -> bool:
+    """Whether a setting, or one within it, is a function or a template that may draw at random."""
+    if isinstance(value, Mapping):
+        return any(map(may_draw, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(may_draw, value))
+    if isinstance(value, str) and "random" in value:  # Jinja's filter
+        return any(one.name == "random" for one in _environment.parse(value).find_all(jinja2.nodes.Filter))
+    return isinstance(value, FunctionReference)
 
 
 def missing_column(name: str, data: Mapping[str, Any], label: str, where: str) -> TaskError:

@@ -36,7 +36,7 @@ def _checked(task: Task) -> str:
     faults: list[InputError] = []
     check_task(task, faults)
     if not faults:
-        task.definition()
+        task.request_basis()
         for metric in task.metrics:
             value_kind(task, metric.name)
     return "\n".join(map(str, faults))

@@ -370,7 +370,7 @@ def test_a_package_that_the_class_imports_is_asked_for_by_name(own: Project) -> 
 
 def test_keys_that_only_the_class_knows_reach_it_and_others_are_refused(own: Project, tmp_path: Path) -> None:
     write_task(own, more="own_key: 3\n")
-    assert task(own).definition()["request"]["settings"]["own_key"] == 3
+    assert task(own).request_basis()["settings"]["own_key"] == 3
     (own.folder / "tasks" / "mine.yaml").write_text("task: mine\nown_key: 3\n", encoding="utf-8")
     with pytest.raises(InputError, match="`own_key` is not a key of task files"):
         task(own)

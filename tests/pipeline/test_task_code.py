@@ -44,6 +44,20 @@ def by_pair(items):
     return items
 
 
+def shuffled(doc):
+    letters = list("ABCDEFGH")
+    random.shuffle(letters)
+    return doc["q"] + " " + "".join(letters) + f" {np.random.rand():.6f}"
+
+
+def guessed(doc, results):
+    return {"guess": random.random(), "numpy": float(np.random.rand())}
+
+
+def drawn_share(items):
+    return random.random()
+
+
 def several(references, predictions):
     return {"first": 1.0, "second": len(predictions[0])}
 
@@ -289,3 +303,54 @@ def test_changed_code_makes_the_steps_that_use_it_stale_and_no_other(own: Projec
     assert "step3  base  mine: out of date: scoring.code.!function own.by_pair changed" in said
     run(own, text)
     assert figures(own)["by_pair", "none"]["value"] == 7.0
+
+
+DRAWING = HEAD.replace("doc_to_text: q", "doc_to_text: !function own.shuffled\nnum_fewshot: 2") + (
+    "process_results: !function own.guessed\nmetric_list:\n"
+    "  - {metric: guess, aggregation: !function own.drawn_share}\n  - {metric: numpy, aggregation: mean}\n"
+)
+
+
+def drawn(project: Project) -> dict[str, list[Any]]:
+    """By model: the prompts, then the values, by document."""
+    prompts = {path.split("/")[0]: [row["prompt"] for row in rows] for path, rows in project.views(step=1).items()}
+    values = {path.split("/")[0]: [row["values"] for row in rows] for path, rows in project.views(step=3).items()}
+    return {model: [*prompts[model], *values[model]] for model in prompts}
+
+
+def figure(project: Project) -> float:
+    """What the aggregation of code draws for the base."""
+    (rows,) = (rows for path, rows in project.views(step=4).items() if path.startswith("base/"))
+    return next(row["value"] for row in rows if row["metric"] == "guess")
+
+
+def test_what_code_draws_for_a_document_depends_on_the_seeds_and_the_document_alone(own: Project) -> None:
+    run(own, DRAWING)
+    base = drawn(own)["base"]
+    assert len({str(one) for one in base}) == len(base), "each document has draws of its own"
+    before = figure(own)
+    run(own, DRAWING, adapters=["models/sft/checkpoint-*"])
+    assert len(drawn(own)) > 1
+    for model, found in drawn(own).items():
+        assert found == base, model
+    run(own, DRAWING, limit=2)
+    assert drawn(own)["base"] == [*base[:2], *base[6:8]]
+    assert figure(own) == before
+    run(own, DRAWING, python_seed=5)
+    other = drawn(own)["base"]
+    assert not {str(one) for one in other} & {str(one) for one in base}
+    assert figure(own) != before
+
+
+def test_a_scorer_edited_while_the_run_works_counts_as_it_is_when_it_scores(own: Project) -> None:
+    tasks = own.folder / "tasks"
+    (tasks / "scoring").mkdir()
+    (tasks / "scoring" / "own.py").write_text("def score(doc, results):\n    return {'value': 1.0}\n")
+    (tasks / "data.py").write_text(
+        "from pathlib import Path\n\n\ndef process_docs(dataset):\n"
+        "    edited = \"def score(doc, results):\\n    return {'value': 0.25}\\n\"\n"
+        "    (Path(__file__).parent / 'scoring' / 'own.py').write_text(edited)\n    return dataset\n"
+    )
+    text = HEAD + "process_docs: !function data.process_docs\nprocess_results: !function scoring.own.score\n"
+    run(own, text + "metric_list:\n  - {metric: value, aggregation: mean}\n")
+    assert figures(own)["value", "none"]["value"] == 0.25

@@ -209,7 +209,7 @@ def test_an_entry_s_field_holds_for_a_task_s_files(tmp_path: Path) -> None:
     entry = TaskSettings(name="gsm8k", data_files=str(file), num_fewshot=0, field="rows")
     (task,) = load_tasks([entry], [], False, FileHashes()).tasks
     assert [example.target for example in task.examples(PromptSettings())] == ["#### 4"]
-    assert task.definition()["request"]["dataset"]["field"] == "rows"
+    assert task.request_basis()["dataset"]["field"] == "rows"
 
 
 def test_a_field_needs_files_of_one_s_own() -> None:

@@ -133,7 +133,7 @@ def test_subjects_and_categories_are_llm_evaluation_s(name: str) -> None:
     groups = {group.name: group.members for group in found.groups}
     for subject, about in mapping.items():
         assert f"llme_{name}_{subject}" in groups[f"llme_{name}_{CATEGORIES[about['category']]}"]
-    headings = {task.name: task.definition()["request"]["description"] for task in found.tasks}
+    headings = {task.name: task.request_basis()["description"] for task in found.tasks}
     assert all(f"{about['name']}" in headings[f"llme_{name}_{subject}"] for subject, about in mapping.items())
     assert len(mapping) == SIZES[name]
 

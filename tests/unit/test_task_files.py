@@ -187,40 +187,43 @@ def test_num_fewshot_of_the_run_wins_over_the_entry_and_that_over_the_file(files
     assert task.num_fewshot == 1
 
 
-def sections(files: Files, extra: str) -> dict[str, Any]:
+def asked(files: Files, extra: str) -> dict[str, Any]:
     (task,) = load(files(one=f"TASK\n{extra}"), "one").tasks
-    return task.definition()
+    return task.request_basis()
 
 
 @pytest.mark.parametrize(
-    ("extra", "changed"),
+    ("extra", "changes"),
     [
-        ("description: Think.", {"request"}),
-        ("generation_kwargs: {max_gen_toks: 5}", {"request"}),
-        ("filter_list: [{name: x, filter: [{function: take_first}]}]", {"filters"}),
-        ("metric_list: [{metric: exact_match, ignore_case: true}]", {"metrics"}),
-        ("metric_list: [{metric: exact_match, aggregation: median}]", {"aggregation"}),
-        ("slices: [q]", {"metrics"}),
-        ("primary_metric: exact_match", {"aggregation"}),
-        ("metadata: {version: 2}", {"aggregation"}),
-        ("task_alias: One", set()),
+        ("description: Think.", True),
+        ("generation_kwargs: {max_gen_toks: 5}", True),
+        ("fewshot_delimiter: ';'", True),
+        ("num_fewshot: 3", True),
+        ("repeats: 2", True),
+        ("filter_list: [{name: x, filter: [{function: take_first}]}]", False),
+        ("metric_list: [{metric: exact_match, ignore_case: true}]", False),
+        ("slices: [q]", False),
+        ("cluster: q", False),
+        ("primary_metric: exact_match", False),
+        ("metadata: {version: 2}", False),
+        ("task_alias: One", False),
+        ("should_decontaminate: true", False),
     ],
 )
-def test_a_setting_stands_in_the_section_of_the_step_that_it_decides(
-    files: Files, extra: str, changed: set[str]
+def test_requests_follow_from_what_is_asked_and_not_from_how_it_is_scored(
+    files: Files, extra: str, changes: bool
 ) -> None:
-    before, after = sections(files, ""), sections(files, extra)
-    assert {name for name in before if before[name] != after[name]} == changed
+    assert (asked(files, "") != asked(files, extra)) == changes
 
 
 def test_what_code_has_no_part_in_says_nothing_of_code(files: Files) -> None:
-    """A key that is added to the section of requests would make every step 1 that was run before out of date."""
-    plain = sections(files, "")["request"]
+    """A key that is added to what requests follow from would make every step 1 that was run before out of date."""
+    plain = asked(files, "")
     assert not {"custom_dataset", "seeds", "target_as_given", "unconditional"} & plain.keys()
     folder = files(one="TASK\nprocess_results: !function utils.score\n")
     (folder / "utils.py").write_text("def score(doc, results):\n    return {}\n")
     (task,) = load(folder, "one", trusted=True).tasks
-    assert task.definition()["request"] == {**plain, "target_as_given": True}
+    assert task.request_basis() == {**plain, "target_as_given": True}
 
 
 def test_inputs_are_the_files_read_and_move_with_their_content(files: Files, tmp_path: Path) -> None:
@@ -328,13 +331,13 @@ def test_task_code_runs_only_where_it_is_trusted_and_each_folder_has_its_own(fil
     assert prompts(tasks) == ["x two", "y two"]
 
 
-def test_changed_task_code_changes_the_section_that_uses_it(files: Files) -> None:
+def test_changed_task_code_changes_what_the_requests_follow_from(files: Files) -> None:
     folder = files(one="TASK\nprocess_docs: !function utils.keep\n")
     (folder / "utils.py").write_text(CODE)
-    before = load(folder, "one", trusted=True).tasks[0].definition()
+    before = load(folder, "one", trusted=True).tasks[0].request_basis()
     (folder / "utils.py").write_text(f"{CODE}# changed\n")
-    after = load(folder, "one", trusted=True).tasks[0].definition()
-    assert {name for name in before if before[name] != after[name]} == {"request"}
+    after = load(folder, "one", trusted=True).tasks[0].request_basis()
+    assert {name for name in before if before[name] != after[name]} == {"process_docs"}
 
 
 NEXT = """\
@@ -380,6 +383,6 @@ def test_steps_that_read_no_data_load_tasks_whose_data_have_gone(files: Files, t
     (tmp_path / "data.jsonl").unlink()
     entries = [TaskSettings(name="one")]
     (task,) = load_tasks(entries, [str(folder)], False, FileHashes(), find_data=False).tasks
-    assert task.definition()["filters"][0]["name"] == "none"
+    assert task.filters[0].name == "none"
     with pytest.raises(DataError, match=r"one\.yaml:2: no such data file"):
         load_tasks(entries, [str(folder)], False, FileHashes())
