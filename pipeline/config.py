@@ -258,7 +258,7 @@ class Step1Settings(Shared):
     fewshot_seed: int = 1234
     """Seed of the choice of few-shot examples."""
     python_seed: int | None = 0
-    """Seed of Python's `random` before each function of a task that makes documents; null leaves it unset."""
+    """Seed of Python's `random` for code of a task's own; null leaves it unset."""
     numpy_seed: int | None = 1234
     """The same for numpy."""
     metadata: dict[str, Any] = {}
