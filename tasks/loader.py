@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.config import TaskSettings
 from pipeline.errors import DataError, InputError, TaskError, gathered, raise_all
 from pipeline.fingerprint import FileHashes
+from pipeline.near import listed
 from tasks import character_eval
 from tasks.class_data import LocalSettings
 from tasks.custom_dataset import CustomData
@@ -25,7 +26,6 @@ from tasks.task import Group, TaskSet
 from tasks.task_config import TaskConfig, read_config
 from tasks.task_file import TaskFile, shown
 
-_LISTED = 10
 # What of a task its figures follow from, besides its requests.
 _SCORING = (
     *("filters", "metrics", "process_results", "code", "primary_metric"),
@@ -197,14 +197,12 @@ def _without_data(tasks: Sequence[LoadedTask], entry: TaskSettings, where: str) 
         return names
     if len(tasks) == 1 or entry.data_dir is None or not Path(entry.data_dir).exists():
         raise missing[0][1]
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     there = [task.name for task in tasks if task.name not in names]
     fix = f"Add the files, or run those that there are by `missing_data: skip`: {', '.join(there)}."
     if not there:
         fix = f"For the first: {missing[0][1].what}. {missing[0][1].fix}"
     raise DataError(
-        f"{entry.data_dir} has no data for {len(names)} of the {len(tasks)} tasks of {entry.name}: "
-        f"{', '.join(names[:_LISTED])}{more}",
+        f"{entry.data_dir} has no data for {len(names)} of the {len(tasks)} tasks of {entry.name}: {listed(names)}",
         where=where,
         fix=fix,
     )

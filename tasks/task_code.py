@@ -6,17 +6,17 @@ one, edited while a process runs.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import TaskError
 from pipeline.fingerprint import FileHashes, digest
+from pipeline.near import did_you_mean
 from tasks.code_content import code_content
 from tasks.index import BUNDLED
 from tasks.task import TaskCode
@@ -42,19 +42,14 @@ def load_code(code: TaskCode) -> Callable[..., Any]:
     function = getattr(module, code.name, None)
     if not callable(function):
         known = [name for name, value in vars(module).items() if callable(value)]
-        fix = _meant(code.name, known)
+        fix = did_you_mean(code.name, known)
         raise TaskError(f"{shown(code.path)} has no function {code.name}", where=code.where, fix=fix)
     return function  # type: ignore[no-any-return]
 
 
 def _no_file(path: Path, where: str) -> TaskError:
     beside = [file.name for file in path.parent.glob("*.py")]
-    return TaskError(f"the code file {shown(path)} is not there", where=where, fix=_meant(path.name, beside))
-
-
-def _meant(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"Did you mean {near[0]}?" if near else ""
+    return TaskError(f"the code file {shown(path)} is not there", where=where, fix=did_you_mean(path.name, beside))
 
 
 def task_code(reference: FunctionReference, trusted: bool, file_hashes: FileHashes) -> TaskCode:

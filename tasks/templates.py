@@ -5,7 +5,6 @@ A template sees the columns of one document and nothing else.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,6 +15,7 @@ from jinja2 import meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from pipeline.errors import TaskError
+from pipeline.near import did_you_mean, listed
 from tasks.task_file import FunctionReference
 
 _LISTED = 30
@@ -97,9 +97,6 @@ def may_draw(value: Any) -> bool:
 
 def missing_column(name: str, data: Mapping[str, Any], label: str, where: str) -> TaskError:
     """The error that says which column is wanted and which there are."""
-    columns = list(data)
-    near = difflib.get_close_matches(name, columns, 1)
-    more = f" and {len(columns) - _LISTED} more" if len(columns) > _LISTED else ""
-    hint = f"Did you mean {near[0]}? " if near else ""
-    fix = f"{hint}The columns there are: {', '.join(map(str, columns[:_LISTED]))}{more}."
-    return TaskError(f"the column {name!r} is named here, and {label} has none of that name", where=where, fix=fix)
+    columns = [str(column) for column in data]
+    fix = f"{did_you_mean(name, columns)} The columns are {listed(columns, _LISTED) or 'none'}.".lstrip()
+    return TaskError(f"{label} has no column {name!r}, which is used here", where=where, fix=fix)

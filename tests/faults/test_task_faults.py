@@ -70,17 +70,17 @@ FAULTS = {
     "metric without a name": (f"{HEAD}{PLAIN}metric_list:\n  - metric: acc\n  - acc\n", "mine.yaml:8: an entry of metric_list"),
     "filter without a list": (f"{HEAD}{PLAIN}filter_list:\n  - name: x\n    filter: regex\n", "mine.yaml:7: an entry of filter_list"),
     "too many shots": (f"{HEAD}{PLAIN}num_fewshot: 5\n", "mine.yaml:6: the few-shot examples need 6 documents, and their split has 1"),
-    "missing column": (f'{HEAD}doc_to_text: "Q: {{{{qu}}}}"\ndoc_to_target: a\n', "mine.yaml:4: the column 'qu' is named here, and document 0 has none of that name\n  Did you mean q? The columns there are: q, a."),
+    "missing column": (f'{HEAD}doc_to_text: "Q: {{{{qu}}}}"\ndoc_to_target: a\n', "mine.yaml:4: document 0 has no column 'qu', which is used here\n  Did you mean q? The columns are q, a."),
     "template that fails": (f'{HEAD}doc_to_text: "{{{{q / 2}}}}"\ndoc_to_target: a\n', "mine.yaml:4: the template fails on document 0: unsupported operand"),
     "template that cannot be read": (f'{HEAD}doc_to_text: "{{{{q"\ndoc_to_target: a\n', "mine.yaml:4: the template cannot be read"),
     "template that breaks out": (f"{HEAD}doc_to_text: \"{{{{q.__class__.__mro__}}}}\"\ndoc_to_target: a\n", "mine.yaml:4: the template fails on document 0: access to attribute '__class__'"),
     "no list of choices": (f"{HEAD}{CHOICE}doc_to_choice: '{{{{q}}}}'\n", "mine.yaml:7: doc_to_choice must render a list, [...], and renders 'x', on document 0"),
     "question that is no text": (f"{HEAD}doc_to_text: n\ndoc_to_target: a\n", "mine.yaml:4: this must give text, and gives 3, on document 0"),
-    "column of choices": (f"{HEAD}{CHOICE}doc_to_choice: options\n", "mine.yaml:7: the column 'options' is named here, and document 0 has none"),
-    "column of the description": (f'{HEAD}{PLAIN}description: "In {{{{lang}}}}:"\n', "mine.yaml:6: the column 'lang' is named here, and document 0 has none"),
-    "column of the prefix": (f'{HEAD}{PLAIN}gen_prefix: "{{{{lang}}}}"\n', "mine.yaml:6: the column 'lang' is named here, and document 0 has none"),
-    "column of examples": (f'{HEAD}{PLAIN}num_fewshot: 1\nfewshot_config:\n  samples: [{{q: u, a: v}}]\n  doc_to_text: "{{{{qu}}}}"\n', "mine.yaml:9: the column 'qu' is named here, and a few-shot example of document 0 has none"),
-    "column of clusters": (f"{HEAD}{PLAIN}cluster: story\n", "mine.yaml:6: the column 'story' is named here, and document 0 has none"),
+    "column of choices": (f"{HEAD}{CHOICE}doc_to_choice: options\n", "mine.yaml:7: document 0 has no column 'options', which is used here"),
+    "column of the description": (f'{HEAD}{PLAIN}description: "In {{{{lang}}}}:"\n', "mine.yaml:6: document 0 has no column 'lang', which is used here"),
+    "column of the prefix": (f'{HEAD}{PLAIN}gen_prefix: "{{{{lang}}}}"\n', "mine.yaml:6: document 0 has no column 'lang', which is used here"),
+    "column of examples": (f'{HEAD}{PLAIN}num_fewshot: 1\nfewshot_config:\n  samples: [{{q: u, a: v}}]\n  doc_to_text: "{{{{qu}}}}"\n', "mine.yaml:9: a few-shot example of document 0 has no column 'qu', which is used here"),
+    "column of clusters": (f"{HEAD}{PLAIN}cluster: story\n", "mine.yaml:6: document 0 has no column 'story', which is used here"),
     "filter of a template": (f'{HEAD}doc_to_text: "{{{{q | uper}}}}"\ndoc_to_target: a\n', "mine.yaml:4: the template cannot be read: No filter named 'uper'"),
     "unknown filter": (f"{FILTER}function: take_frst\n", "mine.yaml:10: no filter is called 'take_frst'\n  Did you mean take_first?"),
     "argument of a filter": (f"{FILTER}{{function: regex, patern: x}}\n", "mine.yaml:10: the filter regex does not take these arguments: regex() got an unexpected keyword argument 'patern'"),
@@ -124,7 +124,7 @@ def test_a_fault_is_told_by_the_file_and_line_that_says_it(tmp_path: Path) -> No
     (folder / "all.yaml").write_text(group)
     assert "all.yaml:5: no filter is called 'take_frst'" in run(tmp_path, f"{HEAD}{PLAIN}", name="all")
     (folder / "all.yaml").write_text("group: all\ntask: [mine]\ndoc_to_text: '{{qu}}'\n")
-    assert "all.yaml:3: the column 'qu' is named here" in run(tmp_path, f"{HEAD}{PLAIN}", name="all")
+    assert "all.yaml:3: document 0 has no column 'qu'" in run(tmp_path, f"{HEAD}{PLAIN}", name="all")
 
 
 def test_what_is_likely_a_fault_and_none_in_the_harness_is_said(tmp_path: Path, capsys: Any) -> None:
@@ -153,7 +153,7 @@ BROKEN = {
     "one object that holds the list": ("d.json", '{\n"data": [\n{"q": "x", "a": "y"}]}', "d.json: the file holds one object, and a list of documents is wanted"),
     "broken list": ("d.json", '[\n{"q": "x", "a": "y"},\n{"q" "x"}\n]', "d.json:3: this is not JSON: Expecting ':' delimiter at column 6"),
     "bytes that are not UTF-8": ("d.jsonl", b'{"q": "x", "a": "y"}\n{"q": "\xe9"}\n', "d.jsonl:2: byte 0xe9 is not UTF-8"),
-    "table without the named column": ("d.csv", "question,a\nx,y\n", "mine.yaml:4: the column 'q' is named here, and document 0 has none of that name\n  The columns there are: question, a."),
+    "table without the named column": ("d.csv", "question,a\nx,y\n", "mine.yaml:4: document 0 has no column 'q', which is used here\n  The columns are question, a."),
     "row with a cell too many": ("d.csv", "q,a\nx,y\nx,y,z\n", "d.csv:3: the row has 3 cells, and the header row has 2"),
     "header row with a name twice": ("d.csv", "q,q\nx,y\n", "d.csv:1: the header row has 'q' twice"),
     "quote that is not closed": ("d.csv", 'q,a\n"x,y\n', "this is not a table row: unexpected end of data"),
