@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import msgspec
 
 _CHUNK = 1 << 20
 _SETTLED_AFTER_S = 2.0  # a file changed more recently may change again within the clock's resolution
+_STORED_EVERY_S = 1.0  # a transaction costs several fsyncs, and a run of many tasks hashes hundreds of small files
 _ordered = msgspec.json.Encoder(order="deterministic")
 
 
@@ -51,12 +53,15 @@ class FileHashes:
 
     def __init__(self, store: Path | None = None) -> None:
         self._known: dict[str, str] = {}
+        self._new: list[tuple[str, str]] = []  # not yet in the store
+        self._stored_at = time.monotonic()
         self._connection: sqlite3.Connection | None = None
         if store is not None:
             store.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(store, timeout=60, isolation_level=None, check_same_thread=False)
             self._connection.execute("CREATE TABLE IF NOT EXISTS files (stat TEXT PRIMARY KEY, sha256 TEXT NOT NULL)")
             self._known = dict(self._connection.execute("SELECT stat, sha256 FROM files"))
+            weakref.finalize(self, _store, self._connection, self._new)  # what the last second has brought
 
     def __getstate__(self) -> dict[str, Any]:  # a worker process knows what is known here, and remembers by itself
         return {"_known": dict(self._known), "_connection": None}
@@ -76,11 +81,27 @@ class FileHashes:
 
     def _remember(self, key: str, value: str) -> None:
         self._known[key] = value
-        if self._connection is not None:
-            try:
-                self._connection.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (key, value))
-            except sqlite3.OperationalError:  # a full or read-only disk: the hash is right all the same
+        if self._connection is None:
+            return
+        self._new.append((key, value))
+        if time.monotonic() - self._stored_at > _STORED_EVERY_S:
+            if not _store(self._connection, self._new):
                 self._connection = None
+            self._stored_at = time.monotonic()
+
+
+def _store(connection: sqlite3.Connection, new: list[tuple[str, str]]) -> bool:
+    """Move `new` into the store; False where it takes nothing: a full or read-only disk, and the hashes are right."""
+    if not new:
+        return True
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", new)
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError:
+        return False
+    new.clear()
+    return True
 
 
 def _same(one: os.stat_result, two: os.stat_result) -> bool:

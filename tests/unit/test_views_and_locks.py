@@ -193,6 +193,26 @@ def test_a_file_overwritten_with_size_and_mtime_kept_is_hashed_anew(tmp_path):
     assert FileHashes(tmp_path / "files.sqlite")(path) == hash_file(path)
 
 
+def test_hashes_are_remembered_for_the_next_process_and_not_where_the_disk_takes_none(tmp_path):
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    time.sleep(2.1)
+    store = tmp_path / "store" / "files.sqlite"
+    script = (
+        "import sys; from pathlib import Path; from pipeline.fingerprint import FileHashes\n"
+        "hashes = FileHashes(Path(sys.argv[1])); [hashes(Path(name)) for name in sys.argv[2:]]\n"
+    )
+    files = [str(tmp_path / name) for name in "abc"]
+    assert subprocess.run([sys.executable, "-c", script, str(store), *files], check=True).returncode == 0
+    assert len(FileHashes(store)._known) == 3
+    hashes = FileHashes(store)
+    hashes._connection.execute("PRAGMA query_only = 1")
+    hashes._known.clear()
+    hashes._stored_at -= 60
+    assert hashes(tmp_path / "a") == hash_file(tmp_path / "a")
+    assert hashes._connection is None
+
+
 @pytest.mark.parametrize(
     ("name", "safe"),
     [("base", "base"), ("коала", "коала"), ("a/b", "a_b-"), ("x" * 200, "x" * 100 + "-"), ("..", "_-")],
