@@ -1,6 +1,6 @@
 """Documents out of data files: JSON, JSON lines, CSV, TSV, Parquet, Arrow; one dict a document, in file order.
 
-Cells of CSV and TSV stay the text that they are. Finding files is `data_files.py`.
+Cells of CSV and TSV are the text that they are; their types are `typed_records.py`. Finding files is `data_files.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class ReadOptions:
     column_names: tuple[str, ...] | None = None  # for CSV and TSV without a header row
     delimiter: str | None = None  # by default a comma, in TSV a tab
     field: str | None = None  # for JSON that is one object: the key that holds the list of documents
+    typed: bool = False  # whether values have the types of their columns, as for lm_eval's tasks
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def _json_lines(stream: IO[bytes], source: str, options: ReadOptions) -> Iterato
             raise _broken_json(error, where, number == 1 and line.lstrip()[:1] == b"[") from error
         except UnicodeDecodeError as error:
             raise _not_utf8(error, where) from error
+        except (ValueError, RecursionError) as error:
+            raise _beyond_python(error, where) from error
         yield Record(_as_document(data, where), where)
 
 
@@ -72,6 +75,8 @@ def _json_list(stream: IO[bytes], source: str, options: ReadOptions) -> Iterator
             yield from _json_lines(io.BytesIO(content), source, options)
             return
         raise _broken_json(error, f"{source}:{error.lineno}", False) from error
+    except (ValueError, RecursionError) as error:
+        raise _beyond_python(error, source) from error
     if options.field is not None:
         items = _below(items, options.field, source)
     elif isinstance(items, dict) and content.count(b"\n") <= 1:
@@ -116,6 +121,11 @@ def _broken_json(error: json.JSONDecodeError, where: str, list_in_lines: bool) -
     return DataError(f"this is not JSON: {error.msg.removesuffix(' at')} at column {error.colno}", where=where, fix=fix)
 
 
+def _beyond_python(error: Exception, where: str) -> DataError:
+    """For a number of thousands of digits, or lists within lists without end."""
+    return DataError(f"Python cannot read this JSON: {error}", where=where)
+
+
 def _not_utf8(error: UnicodeDecodeError, where: str) -> DataError:
     byte = error.object[error.start]
     return DataError(f"byte 0x{byte:02x} is not UTF-8", where=where, fix="Save the file as UTF-8.")
@@ -140,7 +150,7 @@ def _table(stream: IO[bytes], source: str, options: ReadOptions, delimiter: str,
                 continue
             where = f"{source}:{rows.line_num}"
             if columns is None:
-                columns = _header(row, where)
+                columns = _header(row, where, options)
                 continue
             if len(row) != len(columns):
                 raise _ragged(row, columns, where, options)
@@ -151,7 +161,9 @@ def _table(stream: IO[bytes], source: str, options: ReadOptions, delimiter: str,
         raise _not_utf8(error, f"{source}, after line {rows.line_num}") from error
 
 
-def _header(row: Sequence[str], where: str) -> Sequence[str]:
+def _header(row: Sequence[str], where: str, options: ReadOptions) -> Sequence[str]:
+    if options.typed:  # as pandas calls the column of its own row numbers, which it saves without a name
+        row = [name or f"Unnamed: {number}" for number, name in enumerate(row)]
     twice = sorted({name for name in row if row.count(name) > 1})
     if twice:
         fix = "If the file has no header row, give dataset_kwargs: {column_names: [...]} in the task's file."

@@ -14,11 +14,16 @@ from typing import Any, Protocol
 
 from pipeline.errors import DataError, MissingPackageError
 from pipeline.fingerprint import FileHashes
+from pipeline.near import did_you_mean
 from tasks.data_files import DataFile, NoSplitError, data_file, find_split, split_names
 from tasks.data_readers import ReadOptions, Record, read_records
 from tasks.hub_data import HubData
+from tasks.typed_records import typed_records
 
 _FILE_BUILDERS = frozenset({"json", "jsonl", "csv", "tsv", "parquet", "arrow"})
+_ARGUMENTS = ("data_files", "data_dir", "column_names", "names", "delimiter", "sep", "field", "cells")
+# Of `datasets.load_dataset`, about its cache and its ways, which are not gone here.
+_OF_CACHE = ("cache_dir", "download_mode", "verification_mode", "keep_in_memory", "num_proc", "trust_remote_code")
 FileMap = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
@@ -65,8 +70,9 @@ class LocalData:
         self._files(split)
 
     def records(self, split: str) -> Iterator[Record]:
+        read = typed_records if self.options.typed else read_records
         for file in self._files(split):
-            yield from read_records(file, self.options)
+            yield from read(file, self.options)
 
     def table(self, split: str) -> Any:
         return as_table(record.data for record in self.records(split))
@@ -81,7 +87,7 @@ class LocalData:
     def description(self) -> dict[str, Any]:
         names, key = self.options.column_names, self.options.field
         table = {"column_names": list(names) if names else None, "delimiter": self.options.delimiter}
-        return table | ({"field": key} if key is not None else {})
+        return table | ({"field": key} if key is not None else {}) | ({} if self.options.typed else {"cells": "text"})
 
     def _files(self, split: str) -> list[DataFile]:
         if self.files is None:
@@ -114,7 +120,7 @@ def as_table(records: Iterable[Mapping[str, Any]]) -> Any:
         import datasets
     except ImportError as error:
         raise MissingPackageError("datasets", "the functions of task files that process documents") from error
-    return datasets.Dataset.from_list(list(records))
+    return datasets.Dataset.from_list(list(records), on_mixed_types="use_json")
 
 
 @contextmanager
@@ -156,7 +162,10 @@ def open_source(
     if path is None:
         fix = "Give dataset_path in its file, or data_dir or data_files in the run's YAML."
         raise DataError("nothing says where the task's data are", where=where, fix=fix)
+    if path in _FILE_BUILDERS and _elsewhere(arguments.get("data_files")):
+        return HubData(path, config, arguments, where)
     if path in _FILE_BUILDERS:
+        _check_arguments(path, arguments, where)
         if "data_files" not in arguments and "data_dir" not in arguments:
             fix = "Add dataset_kwargs: {data_files: {test: <file>}}"
             raise DataError(f"dataset_path: {path} needs the files' names", where=where, fix=fix)
@@ -169,12 +178,29 @@ def open_source(
     return HubData(path, config, arguments, where)
 
 
+def _elsewhere(files: Any) -> bool:
+    """Whether files have addresses (`hf://…`, `https://…`) instead of paths."""
+    named = files.values() if isinstance(files, Mapping) else files if isinstance(files, list) else [files]
+    return any(_elsewhere(one) if isinstance(one, list) else isinstance(one, str) and "://" in one for one in named)
+
+
+def _check_arguments(path: str, arguments: Mapping[str, Any], where: str) -> None:
+    """Raises DataError for what says how files are to be read and would be passed over."""
+    for name, value in arguments.items():
+        if name not in (*_ARGUMENTS, *_OF_CACHE) and value is not None:
+            fix = did_you_mean(name, _ARGUMENTS, f"Known are {', '.join(_ARGUMENTS)}.")
+            raise DataError(f"`{name}` of dataset_kwargs is not known for dataset_path: {path}", where=where, fix=fix)
+
+
 def _options(arguments: Mapping[str, Any], where: str) -> ReadOptions:
     names = arguments.get("column_names", arguments.get("names"))
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise DataError("column_names takes a list of names", where=where)
     delimiter = arguments.get("delimiter", arguments.get("sep"))
-    return ReadOptions(tuple(names) if names else None, delimiter, arguments.get("field"))
+    cells = arguments.get("cells", "typed")
+    if cells not in ("typed", "text"):
+        raise DataError(f"`cells` is typed or text, not {cells!r}", where=where)
+    return ReadOptions(tuple(names) if names else None, delimiter, arguments.get("field"), cells == "typed")
 
 
 def _beside(value: Any, folder: Path | None) -> Any:

@@ -18,6 +18,8 @@ from tasks.task_config import FieldValue
 from tasks.task_file import FunctionReference
 from tasks.templates import Template, missing_column
 
+_LONG = 19  # digits, more than any index has
+
 Data = Mapping[str, Any]
 Target = str | int | float | list[Any]
 
@@ -149,7 +151,7 @@ class ChoicesField(DocumentField):
 
 def as_index(text: str) -> int | str:
     """The index of a choice that the digits 0 to 9 write; every other text as it is, digits of other scripts too."""
-    return int(text) if text.isascii() and text.isdigit() else text
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _LONG else text
 
 
 def _as_target(text: str, has_choices: bool) -> Target:

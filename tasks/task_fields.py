@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.document_fields import ChoicesField, QuestionField, Target, TargetField, TextField, as_index
+from tasks.document_fields import ChoicesField, QuestionField, Target, TargetField, TextField
 from tasks.task_config import FieldValue, TaskConfig
 
 Data = Mapping[str, Any]
@@ -58,8 +58,4 @@ class TaskFields:
 
 
 def _index(target: Any, choices: list[str]) -> Any:
-    if isinstance(target, str):
-        if target in choices:
-            return choices.index(target)
-        return as_index(target)  # a table's cell is text, an index too
-    return target
+    return choices.index(target) if isinstance(target, str) and target in choices else target

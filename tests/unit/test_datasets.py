@@ -16,7 +16,8 @@ from pipeline.fingerprint import FileHashes
 from tasks.class_data import ClassData, LocalSettings
 from tasks.data_files import DataFile, find_split
 from tasks.data_readers import ReadOptions, read_records
-from tasks.datasets import open_source
+from tasks.datasets import LocalData, open_source
+from tasks.hub_data import HubData
 from tasks.loader import load_tasks
 from tasks.task import PromptSettings
 
@@ -233,3 +234,52 @@ def test_a_class_that_reads_the_same_split_of_two_sets_is_known_by_both(tmp_path
     write(tmp_path / "a" / "test.jsonl", [{"q": "other"}])
     after = read_both()
     assert [name for name in before if before[name] != after[name]] == ["read 1, split test, file 1 (jsonl)"]
+
+
+def test_cells_of_ones_own_data_stay_the_text_that_they_are(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("prompt,target\n007,0.50\n,NA\n")
+    entry = TaskSettings(name="mine", data=str(tmp_path / "x.csv"), format="csv")
+    (task,) = load_tasks([entry], [], False, FileHashes()).tasks
+    assert [example.target for example in task.examples(PromptSettings())] == ["0.50", "NA"]
+    source = open_source("csv", None, {"data_files": str(tmp_path / "x.csv"), "cells": "text"}, where="")
+    assert next(source.records("test")).data == {"prompt": "007", "target": "0.50"}
+    assert source.description()["cells"] == "text"
+    with pytest.raises(DataError, match=r"task\.yaml:2: `cells` is typed or text, not 'raw'"):
+        open_source("csv", None, {"data_files": "x", "cells": "raw"}, where="task.yaml:2")
+
+
+def test_types_follow_a_file_that_changes(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    source = open_source("csv", None, {"data_files": str(path)}, where="")
+    for text, read in (("n\n1\n2\n", [1, 2]), ("n\n1\nzwei\n", ["1", "zwei"])):
+        path.write_text(text)
+        assert [record.data["n"] for record in source.records("test")] == read
+
+
+def test_numbers_beyond_all_types_stop_nothing(tmp_path: Path) -> None:
+    long = "9" * 5000
+    (tmp_path / "x.csv").write_text(f"n,m\n{long},1.5\n1,{long}\n")
+    source = open_source("csv", None, {"data_files": str(tmp_path / "x.csv")}, where="")
+    assert [record.data for record in source.records("test")] == [{"n": long, "m": 1.5}, {"n": "1", "m": float("inf")}]
+    (tmp_path / "x.jsonl").write_text(f'{{"n": {long}}}\n')
+    with pytest.raises(DataError, match=r"x\.jsonl:1: Python cannot read this JSON: Exceeds the limit"):
+        read(tmp_path / "x.jsonl")
+
+
+def test_what_says_how_to_read_a_file_is_carried_out_or_refused() -> None:
+    where = "task.yaml:3"
+    with pytest.raises(
+        DataError, match=r"task\.yaml:3: `skiprows` of dataset_kwargs is not known for dataset_path: csv"
+    ):
+        open_source("csv", None, {"data_files": "x.csv", "skiprows": 1}, where=where)
+    with pytest.raises(DataError, match="Did you mean column_names"):
+        open_source("csv", None, {"data_files": "x.csv", "column_name": ["a"]}, where=where)
+    open_source(
+        "some/hub-set", None, {"skiprows": 1}, data_files="x.csv", where=where
+    )  # which is about the hub's files
+
+
+def test_files_that_have_addresses_are_the_hub_librarys_to_load() -> None:
+    for files in ("hf://datasets/a/b.jsonl", {"test": "https://a/b.jsonl"}, {"test": ["hf://datasets/a/b.jsonl"]}):
+        assert isinstance(open_source("json", None, {"data_files": files}, where=""), HubData)
+    assert isinstance(open_source("json", None, {"data_files": {"test": "b.jsonl"}}, where=""), LocalData)
