@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from filters.registry import Filter, register_filter
+from filters.registry import Filter, is_registered, register_filter
 from pipeline.errors import TaskError
 
 
@@ -52,3 +52,20 @@ def majority_vote() -> Filter:
         return [Counter(responses).most_common(1)[0][0]]
 
     return apply
+
+
+def first_lacking_samples(steps: Sequence[tuple[str, Mapping[str, Any]]], samples: int) -> tuple[int, int] | None:
+    """Of filters in order (name, arguments): which `take_first_k` fails on every document, and what it gets.
+
+    `samples` are each document's. None where there is no such filter, as far as it can be told without the answers.
+    """
+    for number, (name, arguments) in enumerate(steps):
+        if name == "take_first" or not is_registered(name):  # a text, or whatever code gives
+            return None
+        if name == "majority_vote":
+            samples = 1
+        elif name == "take_first_k":
+            if arguments["k"] > samples:
+                return number, samples
+            samples = arguments["k"]
+    return None

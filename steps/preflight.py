@@ -11,7 +11,6 @@ from typing import Any
 
 import filters  # noqa: F401  # registers them all
 import metrics  # noqa: F401  # registers them all
-from filters.registry import build_filter
 from metrics.aggregation import check_aggregation
 from metrics.registry import check_values, find_metric
 from models.adapters import check_adapter
@@ -27,6 +26,7 @@ from pipeline.errors import InputError, ModelError, blamed_on, gathered, raise_a
 from pipeline.fingerprint import FileHashes
 from pipeline.near import did_you_mean, listed
 from pipeline.run_folder import run_folder
+from steps.filter_checks import check_run_filters
 from steps.manifest import read_run
 from steps.step1_import import import_plan
 from steps.step1_plan import Step1Plan, make_plan
@@ -45,7 +45,7 @@ def preflight(loaded: Mapping[str, Loaded], hashes: FileHashes) -> None:
     for one in loaded.values():
         match one.settings:
             case Step2Settings() as settings:
-                _check_run_filters(settings, one, faults)
+                check_run_filters(settings, one.where, tasks.tasks if tasks else (), faults)
             case Step3Settings() as settings:
                 _check_run_metrics(settings, one, tasks, faults)
     if tasks is not None:
@@ -132,17 +132,6 @@ def _check_adapters(plan: Step1Plan, base: Path | None) -> None:
             adapter_weights(adapter.path)
             if base is not None:
                 check_adapter(adapter.path, base)
-
-
-def _check_run_filters(settings: Step2Settings, loaded: Loaded, faults: list[InputError]) -> None:
-    for name, steps in settings.filters.items():
-        for number, step in enumerate(steps):
-            where = loaded.where("filters", name, number)
-            arguments = {key: value for key, value in step.items() if key != "function"}
-            with gathered(faults):
-                if not isinstance(step.get("function"), str):
-                    raise InputError("a filter needs its `function:`, such as {function: strip}", where=where)
-                build_filter(step["function"], arguments, where)
 
 
 def _check_run_metrics(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from filters.registry import build_filter
 from pipeline.errors import InputError, TaskError, gathered
-from steps.step2_whole_task import WholePipeline, is_own
+from steps.filter_checks import check_task_filters
 from steps.step3_file_metrics import check_metrics
 from steps.step3_task_code import check_code
-from steps.task_functions import task_functions
 from tasks.places import place
 from tasks.task import Task
 
@@ -21,13 +19,7 @@ def check_task(task: Task, faults: list[InputError], *, scored: bool = True) -> 
     if scored and task.unsafe_code:
         faults.append(_unsafe(task))
         return
-    functions = task_functions(task)
-    for step in (step for pipeline in task.filters for step in pipeline.steps):
-        with gathered(faults):
-            if is_own(step.name, functions):
-                WholePipeline([(step.name, step.arguments)], functions)
-            else:
-                build_filter(step.name, step.arguments, step.where)
+    check_task_filters(task, faults)
     if scored:
         with gathered(faults):
             check_code(task)
