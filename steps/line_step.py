@@ -64,15 +64,21 @@ def run_line_step(step: LineStep, settings: Shared, context: Context, units: lis
     return errors + len(lost)
 
 
-def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> Computed:
-    source = step.source(unit, context)
-    before = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
-    spec = basis.settings | {"model": unit.model, "source": str(source), "remake": context.command(step.before)}
-    spec["memo"] = str(context.folder.memo)
+def work_spec(step: LineStep, unit: Unit, settings: Spec, context: Context) -> Spec:
+    """What `build` makes its function from: the settings that the view follows from, and where all input stands."""
+    place = {"source": str(step.source(unit, context)), "remake": context.command(step.before)}
+    spec = settings | place | {"model": unit.model, "memo": str(context.folder.memo)}
     spec["functions"] = packed(unit.task)
     spec["seeds"] = vars(unit.task.seeds)
     if unit.task.scorer is not None:
         spec["scorer"] = unit.task.scorer.packed()
+    return spec
+
+
+def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> Computed:
+    source = step.source(unit, context)
+    before = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
+    spec = work_spec(step, unit, basis.settings, context)
     counts = step.prepare(unit, spec, context) if step.prepare else Counter[str]()
     failures: dict[str, tuple[int, str]] = {}
     with (

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from models.generation import effective_generation
 from tasks.index import TaskIndex
 from tasks.task_file import read_task_file
 
@@ -91,6 +92,35 @@ def test_a_task_of_each_of_some_folders(tmp_path: Path) -> None:
     folders = by_folder()
     chosen = generator.sample(sorted(folders), 40)
     check(swept([generator.choice(sorted(folders[folder])) for folder in chosen], tmp_path), 28, 29)
+
+
+@pytest.mark.slow
+def test_generation_settings_mean_what_they_mean_in_lm_eval() -> None:
+    from lm_eval.models.utils import normalize_gen_kwargs
+
+    compared = 0
+    for settings in all_generation_settings():
+        if settings.get("num_beams", 1) != 1:  # refused: there is no beam search
+            continue
+        found = effective_generation([("the task's file", settings)])
+        expected = normalize_gen_kwargs(settings)
+        assert list(found.until) == expected["until"], settings
+        assert found.max_gen_toks == expected["max_gen_toks"], settings
+        assert found.temperature == (expected["temperature"] if expected["do_sample"] else 0.0), settings
+        compared += 1
+    assert compared >= 100
+
+
+def all_generation_settings() -> list[dict[str, Any]]:
+    """The different settings of bundled tasks that generate, with the stop string that lm_eval supplies."""
+    found: dict[str, dict[str, Any]] = {}
+    for files in by_folder().values():
+        for path in files.values():
+            values = read_task_file(path).values
+            settings = values.get("generation_kwargs")
+            if settings and values.get("output_type", "generate_until") == "generate_until":
+                found[json.dumps(settings)] = {"until": ["\n\n"], "temperature": 0.0, **settings}
+    return list(found.values())
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.task import PromptSettings
 from tests.parity.harness_prompts.learning import learn
 from tests.parity.harness_prompts.reference import Reference, Splits, split_names
-from tests.parity.harness_prompts.shapes import KINDS, Shape, leaves, likely_kind, make_value
+from tests.parity.harness_prompts.shapes import KINDS, Shape, Style, leaves, likely_kind, make_value
 
 _DOCUMENTS = 5  # of the split that is asked about
 _TRIES = 60
@@ -42,17 +42,17 @@ class _Search:
 
     def found(self) -> tuple[Splits, Reference]:
         """Raises NoDataError."""
-        found = self._accepted(odd=True) or self._accepted(odd=False)
+        found = self._accepted("gaps") or self._accepted("odd") or self._accepted()
         if found is None and self._hopeful():
             found = self._mended() or self._of_other_kinds()
         if found is None:
             raise NoDataError(f"{type(self.error).__name__}: {self.error}"[:300])
         return found
 
-    def _accepted(self, odd: bool = False) -> tuple[Splits, Reference] | None:
+    def _accepted(self, style: Style = "plain") -> tuple[Splits, Reference] | None:
         """The documents and the task over them, if lm_eval takes them."""
         try:
-            splits = self._splits(odd)
+            splits = self._splits(style)
             made = Reference(self.config, splits)
             made.requests(PromptSettings(num_fewshot=0))
             for document in made.task.eval_docs:
@@ -65,10 +65,10 @@ class _Search:
             return None
         return splits, made
 
-    def _splits(self, odd: bool) -> Splits:
+    def _splits(self, style: Style) -> Splits:
         return {
             name: [
-                {column: make_value(shape, 10 * place + number, odd) for column, shape in self.columns.fields.items()}
+                {column: make_value(shape, 10 * place + number, style) for column, shape in self.columns.fields.items()}
                 or {"text": f"text {10 * place + number}"}
                 for number in range(_DOCUMENTS + place)
             ]
@@ -89,8 +89,7 @@ class _Search:
 
     def _has_answer_to(self, key: Any) -> bool:
         for shape in leaves(self.columns):
-            if "looked up" in shape.uses and key in shape.literals and len(shape.literals) > 1:
-                shape.literals.remove(key)
+            if "looked up" in shape.uses and shape.refuse(key):
                 return True
         known = key in self.columns.fields
         if isinstance(key, str) and not known:

@@ -209,7 +209,8 @@ def _keys_in_sight() -> list[str]:
     """The texts that whatever looks a probe up may be looking for: keys of mappings where it does so."""
     frame: Any = sys._getframe(2)
     found: list[str] = []
-    for holder in (*frame.f_locals.values(), *frame.f_globals.values(), *frame.f_code.co_consts):
+    used = [frame.f_globals[name] for name in frame.f_code.co_names if name in frame.f_globals]
+    for holder in (*frame.f_locals.values(), *used, *frame.f_code.co_consts):
         if isinstance(holder, (dict, tuple, set, frozenset)) and 1 < len(holder) < 60:
             keys = list(holder)
             if all(type(key) is str for key in keys) and "__name__" not in holder:

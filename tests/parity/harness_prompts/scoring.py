@@ -12,11 +12,10 @@ from pipeline.config import Step2Settings, Step3Settings, Step4Settings
 from pipeline.rows import AggregateRow, FilteredRow, RequestRecord, ScoredRow, encode_row, restore
 from steps import step4_aggregation
 from steps.context import Context
-from steps.line_step import LineStep
+from steps.line_step import LineStep, work_spec
 from steps.step1_rows import generation_row
 from steps.step2_postprocess import postprocess
 from steps.step3_scoring import score
-from steps.task_functions import packed
 from steps.units import Unit
 from tasks.task import Example, Task
 from tests.parity.harness_prompts.ours import plain
@@ -37,25 +36,30 @@ class Steps:
 
     def differences(self, task: Task, examples: list[Example], answers: Answers, theirs: Scored) -> Iterator[str]:
         """Raises EvaluationError."""
-        generated = [encode_row(_row(task, example, answers[example.document.index])) for example in examples]
-        filtered = self._lines(self._step2, task, generated)
-        scored = self._lines(self._step3, task, filtered)
+        unit = Unit(_MODEL, task)
+        source = self._step2.source(unit, self._context)
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_bytes(b"".join(encode_row(_row(task, one, answers[one.document.index])) for one in examples))
+        filtered = self._run(self._step2, unit)
         yield from _differing_filtered(filtered, theirs)
+        scored = self._run(self._step3, unit)
         yield from _differing_values(scored, theirs)
         columns = step4_aggregation._Columns(task)
         decoder = msgspec.json.Decoder(step4_aggregation._Scored)
         columns.add(decoder.decode(line) for line in scored)
-        figures = list(columns.aggregate(Unit(_MODEL, task), self._step4.spec(task, self._context)))
+        figures = list(columns.aggregate(unit, self._step4.spec(task, self._context)))
         yield from _differing_figures(figures, theirs)
 
-    def _lines(self, step: LineStep, task: Task, lines: list[bytes]) -> list[bytes]:
-        source = self._context.folder.memo / f"before-{step.name}.jsonl"
-        source.write_bytes(b"".join(lines))
-        spec = step.spec(task, self._context) | {"model": _MODEL, "source": str(source), "remake": "", "memo": ""}
-        spec["functions"] = packed(task)
+    def _run(self, step: LineStep, unit: Unit) -> list[bytes]:
+        """The lines of the step's view, which is written for the next one."""
+        spec = work_spec(step, unit, step.spec(unit.task, self._context), self._context)
         if spec.get("whole_task") and step.build_together is not None:
-            return [line for done in step.build_together(spec) for line in done.lines.splitlines(keepends=True)]
-        return step.build(spec)((1, lines)).lines.splitlines(keepends=True)
+            done = b"".join(one.lines for one in step.build_together(spec))
+        else:
+            lines = step.source(unit, self._context).read_bytes().splitlines(keepends=True)
+            done = step.build(spec)((1, lines)).lines
+        step.view(unit, self._context).write_bytes(done)
+        return done.splitlines(keepends=True)
 
 
 def _row(task: Task, example: Example, answers: list[list[Any]]) -> Any:
