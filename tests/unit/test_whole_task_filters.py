@@ -10,8 +10,11 @@ import pytest
 
 from pipeline.errors import DataError, TaskError
 from pipeline.execution import Spec
+from pipeline.fingerprint import FileHashes
 from pipeline.rows import ErrorRecord, GenerationRow, RequestRecord, encode_row
 from steps.step2_postprocess import build_together
+from tasks.code_content import code_content
+from tasks.seeds import Seeds
 
 CODE = """
 def numbered(resps, docs):
@@ -85,6 +88,7 @@ def filtered(folder: Path, rows: list[GenerationRow], **pipelines: list[str]) ->
 def spec(folder: Path, source: Path, pipelines: dict[str, list[str]]) -> Spec:
     code = folder / "own.py"
     code.write_text(CODE)
+    content = code_content(code, FileHashes())
 
     def step(name: str) -> list[Any]:
         return ["custom", {"filter_fn": name}] if name in OWN else [name, {}]
@@ -94,7 +98,8 @@ def spec(folder: Path, source: Path, pipelines: dict[str, list[str]]) -> Spec:
         "task": "mine",
         "filters": {name: [step(one) for one in steps] for name, steps in pipelines.items()},
         "whole_task": True,
-        "functions": {name: [str(code), name, f"own.py of {name}"] for name in OWN},
+        "functions": {name: [str(code), name, content, f"own.py of {name}"] for name in OWN},
+        "seeds": vars(Seeds()),
         "source": str(source),
         "remake": "python main.py step1 run.yaml",
     }
