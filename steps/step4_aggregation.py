@@ -14,7 +14,7 @@ from metrics.registry import find_metric, labelled
 from pipeline.config import Step4Settings
 from pipeline.execution import Spec
 from pipeline.lock_file import Basis, LockFile
-from pipeline.rows import AggregateRow, Status, encode_row, restore, to_plain
+from pipeline.rows import AggregateRow, Status, encode_row, restore
 from pipeline.views import ViewSummary, ViewWriter, decode_line, read_lines, write_file
 from reports.json_file import task_results_json
 from reports.log_file import task_results_log
@@ -25,6 +25,7 @@ from stats.vectors import VectorColumn
 from steps.chained import ChainedStep, Computed, run_units
 from steps.context import Context
 from steps.step3_class import class_scoring
+from steps.step4_figures import estimate_fields
 from steps.step4_slice_groups import slice_group_rows
 from steps.units import Unit
 from steps.value_kinds import Form, ValueKind, value_kind
@@ -198,16 +199,3 @@ def _estimate(column: AnyColumn | ObjectColumn, kind: ValueKind, spec: Spec) -> 
 def as_number(value: Any) -> Any:
     """A value as a column holds it, a number, counts or None: NaN and infinities are tagged in the rows."""
     return restore(value) if isinstance(value, dict) else value
-
-
-def estimate_fields(estimate: Estimate) -> dict[str, Any]:
-    """An estimate as the fields of an `AggregateRow`."""
-    return {
-        "value": to_plain(estimate.value),
-        "n": estimate.n,
-        "se": to_plain(estimate.se),
-        "low": to_plain(estimate.low),
-        "high": to_plain(estimate.high),
-        "method": estimate.method,
-        "missing": estimate.missing,
-    }

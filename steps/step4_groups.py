@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.rows import AggregateRow, restore
 from stats.estimate import Estimate
 from stats.groups import group_mean
-from steps.step4_aggregation import estimate_fields
+from steps.step4_figures import estimate_fields
 from tasks.task import Group
 
 Pair = tuple[str, str]  # metric, filter

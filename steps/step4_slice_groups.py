@@ -9,6 +9,7 @@ from metrics.aggregation import AnyColumn, Mean, find_aggregation
 from pipeline.rows import AggregateRow
 from stats.mean import Column
 from stats.strata import mean_of_means
+from steps.step4_figures import estimate_fields
 from steps.value_kinds import value_kind
 from tasks.task import Task
 
@@ -45,13 +46,7 @@ def slice_group_rows(
                     metric=name,
                     filter=filter_name,
                     slice=f"group={group}",
-                    value=estimate.value,
-                    n=estimate.n,
-                    se=estimate.se,
-                    low=estimate.low,
-                    high=estimate.high,
-                    method=estimate.method,
-                    missing=estimate.missing,
+                    **estimate_fields(estimate),
                     errors=sum(errors.get((filter_name, part), 0) for part in parts),
                     higher_is_better=kind.higher_is_better,
                 )
