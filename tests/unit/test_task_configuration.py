@@ -54,6 +54,17 @@ def test_a_group_is_shown_with_its_members(folder: Path, capsys: pytest.CaptureF
     ]
 
 
+def test_a_group_stands_before_the_groups_within_it_in_the_order_of_its_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "z.yaml").write_text("group: z\ntask: [shown_two]\n")
+    (folder / "outer.yaml").write_text("group: outer\ntask: [z, shown]\n")
+    show_configurations("outer", [str(folder)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("group: ")] == ["group: outer", "group: z", "group: shown"]
+    assert [line for line in lines if line.startswith("task: ")] == ["task: shown_two", "task: shown_one"]
+
+
 def test_what_cannot_be_shown_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tasks", "--show"]) == 2
     assert "needs the name" in capsys.readouterr().err
