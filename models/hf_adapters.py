@@ -15,6 +15,7 @@ from models.engine import Adapter
 from models.hf_forward import Forward, Input
 from models.identity import adapter_config, adapter_weights
 from pipeline.errors import AdapterError, MissingPackageError
+from pipeline.near import listed
 
 if TYPE_CHECKING:
     import torch
@@ -106,9 +107,9 @@ class LoraSwitch:
                 present.add(name)
         lacking, foreign = sorted(present - trained), sorted(trained - present)
         if lacking:
-            raise AdapterError(f"the adapter's file has no weights for {_some(lacking)}", where=str(folder))
+            raise AdapterError(f"the adapter's file has no weights for {listed(lacking, 1)}", where=str(folder))
         if foreign:
-            raise AdapterError(f"the base has no module {_some(foreign)}", where=str(folder))
+            raise AdapterError(f"the base has no module {listed(foreign, 1)}", where=str(folder))
 
     def _check_effect(self, adapter: Adapter) -> None:
         assert self._base_probe is not None
@@ -145,7 +146,3 @@ class LoraSwitch:
 
 def _largest(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one - other).abs().max())
-
-
-def _some(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.near import listed
 from pipeline.rows import AggregateRow, restore
 from stats.estimate import Estimate
 from stats.groups import group_mean
@@ -91,7 +92,7 @@ def lacking_notes(groups: Sequence[Group], figures: Mapping[str, Sequence[Aggreg
         for (metric, filter_name), average in found.items():
             if average.lacking:
                 share = f"{len(average.tasks)} of its {len(tasks)} tasks"
-                others = f"{', '.join(average.lacking[:5])}{' …' if len(average.lacking) > 5 else ''}"
+                others = listed(average.lacking, 5)
                 yield f"{group.name}: {metric} ({filter_name}) is the mean over {share}; not among them: {others}"
         for asked in group.metrics:
             if tasks and not any(metric == asked["metric"] for metric, _ in found):

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Sequence
 
 from pipeline.console import say
+from pipeline.near import listed
 from tasks.index import HARNESS, Definition, TaskIndex, has_harness
 from tasks.task_file import shown
 
@@ -70,7 +71,4 @@ def _definition_line(definition: Definition, prefix: str) -> Line:
 
 
 def _metrics(definition: Definition) -> str:
-    if definition.metrics is None:
-        return "by output type"
-    first, more = definition.metrics[:_METRICS], len(definition.metrics) - _METRICS
-    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
+    return "by output type" if definition.metrics is None else listed(definition.metrics, _METRICS)
