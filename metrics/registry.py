@@ -145,6 +145,11 @@ def metrics_for(output_type: str) -> list[str]:
     return sorted(name for name, metric in _METRICS.items() if output_type in metric.output_types)
 
 
+def all_names() -> set[str]:
+    """Of all metrics, and of the values that they give."""
+    return {name for metric in _METRICS.values() for name in (metric.name, *metric.outputs)}
+
+
 def labelled(name: str, label: str | None) -> str:
     """What values called `name` are called where their metric was asked for under a label."""
     return f"{name}:{label}" if label else name

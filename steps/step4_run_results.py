@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Step4Settings
+from pipeline.console import warn
+from pipeline.near import listed
 from pipeline.rows import AggregateRow
 from reports.run_results import Comparison, ReportedModel, RunResults
 from stats.estimate import Estimate
@@ -16,6 +18,7 @@ from steps.context import Context
 from steps.manifest import Manifest, ModelRecord
 from steps.step4_comparison import compare_task, primary_metric
 from steps.step4_groups import averages, leaf_tasks
+from steps.value_kinds import value_kind
 from tasks.task import Group, TaskSet
 
 _GRADED = ("semantic_similarity", "rouge-l")
@@ -78,12 +81,24 @@ def _primary(tasks: TaskSet, rows: Sequence[AggregateRow], own: Container[str]) 
         for task in tasks.tasks
         if (chosen := primary_metric(task, metrics.get(task.name, ()), _GRADED if task.name in own else ()))
     }
+    _warn_of_others(tasks, primary)
     for group, leaves in leaf_tasks(tasks.groups).items():
         known = metrics.get(group, {})
         wanted = [primary[name] for name in leaves if primary.get(name) in known]
         if known:
             primary[group] = wanted[0] if wanted else next(iter(known))
     return primary
+
+
+def _warn_of_others(tasks: TaskSet, primary: Mapping[str, str]) -> None:
+    """Say which tasks have no values of the metric that their file calls primary."""
+    others: dict[tuple[str, str], list[str]] = {}
+    for task in tasks.tasks:
+        chosen, wanted = primary.get(task.name), task.primary_metric
+        if chosen and wanted and wanted not in (chosen, value_kind(task, chosen).metric):
+            others.setdefault((wanted, chosen), []).append(task.name)
+    for (wanted, chosen), names in others.items():
+        warn(f"{listed(names)}: there are no values of the primary_metric {wanted}; {chosen} stands for it")
 
 
 def _group_comparisons(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from metrics.registry import all_names
 from pipeline.errors import InputError, TaskError, gathered
+from pipeline.near import did_you_mean
 from steps.filter_checks import check_task_filters
 from steps.step3_file_metrics import check_metrics
 from steps.step3_task_code import check_code
@@ -24,6 +26,27 @@ def check_task(task: Task, faults: list[InputError], *, scored: bool = True) -> 
         with gathered(faults):
             check_code(task)
         check_metrics(task, faults)
+        with gathered(faults):
+            _check_primary(task)
+
+
+def _check_primary(task: Task) -> None:
+    """Raises TaskError for a primary metric that neither the task nor a run can have.
+
+    Code of the task's may give values of any name; of those step 4 tells.
+    """
+    if task.primary_metric is None or task.process_results is not None or task.scorer is not None:
+        return
+    known = all_names() | {metric.name for metric in task.metrics}
+    by_function = any(metric.function is not None for metric in task.metrics)
+    if by_function or task.primary_metric.partition(":")[0] in known:
+        return
+    own = f"The task's own: {', '.join(metric.name for metric in task.metrics)}."
+    raise TaskError(
+        f"no metric or value is called {task.primary_metric!r}",
+        where=place(task, "primary_metric"),
+        fix=did_you_mean(task.primary_metric, sorted(known), own),
+    )
 
 
 def _unsafe(task: Task) -> TaskError:

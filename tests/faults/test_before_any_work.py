@@ -15,6 +15,20 @@ from tests.faults.test_cli_faults import fails, line_of
 from tests.project import Project
 
 QUESTION = 'doc_to_text: "{{q}}"\ndoc_to_target: a\n'
+FILTER = "  - name: x\n    filter:\n      - {function: custom, filter_fn: !function own.target}\n"  # on line 9
+METRIC = """
+import datasets
+import evaluate
+
+
+class Made(evaluate.Metric):
+    def _info(self):
+        features = datasets.Features({"predictions": datasets.Value("string"), "references": datasets.Value("string")})
+        return evaluate.MetricInfo(description="", citation="", inputs_description="", features=features)
+
+    def _compute(self, predictions, references):
+        return {"made": 0.0}
+"""
 # Of an entry of step3.metrics: what is said at its line, and what fits instead.
 UNFIT = {
     "overlap of choices": (
@@ -128,3 +142,60 @@ def fill_cache(folder: Path, name: str, rows: list[dict[str, str]]) -> None:
     splits = {"test": {"name": "test", "num_examples": count, "num_bytes": size, "dataset_name": name}}
     info = {"features": features, "builder_name": "parquet", "dataset_name": name, "config_name": "default"}
     datasets.DatasetInfo(**info, version="0.0.0", splits=splits).write_to_directory(str(folder))
+
+
+# ---- task code
+
+
+def test_code_that_loads_a_module_of_the_hub_when_imported_says_so(project: Project) -> None:
+    pytest.importorskip("evaluate")
+    code = (
+        "import evaluate\n\nMETRIC = evaluate.load('made_up_metric')\n\n\ndef target(doc):\n    return doc['answer']\n"
+    )
+    (project.folder / "own.py").write_text(code)
+    text = 'task: coded\ndataset_path: json\ntest_split: test\ndoc_to_text: "{{question}}"\n'
+    (project.folder / "coded.yaml").write_text(f"{text}doc_to_target: a\nfilter_list:\n{FILTER}")
+    entry = {"name": "coded.yaml", "data_files": {"test": "data/test.jsonl"}}
+    project.write_settings(predict_only=True, step1={"tasks": [entry], "trust_task_code": True})
+    said = fails(project, "check", "run.yaml")
+    assert "coded.yaml:9: " in said
+    assert "own.py fails when imported: " in said
+    assert "It loads a module of the package `evaluate` while it is imported" in said
+    (project.folder / "made_up_metric").mkdir()
+    (project.folder / "made_up_metric" / "made_up_metric.py").write_text(METRIC)
+    assert "in order" in project.run("check", "run.yaml").stdout
+
+
+# ---- what leads the report
+
+
+def own_task(project: Project, lines: str) -> None:
+    """The run's only task becomes one of a file that ends with `lines`, from line 6."""
+    head = f"task: mine\ndataset_path: json\ntest_split: test\n{QUESTION.replace('q', 'question').replace(' a', ' answer')}"
+    (project.folder / "mine.yaml").write_text(head + lines)
+    project.settings["step1"] |= {"tasks": [{"name": "mine.yaml", "data_dir": "data", "limit": 2}], "adapters": []}
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("rougel", "Did you mean rouge-l?"),
+        ("rouge-L", "Did you mean rouge-l?"),
+        ("exact-match:strict", "Did you mean exact_match?"),
+        ("best", "The task's own: exact_match."),
+    ],
+)
+def test_a_primary_metric_that_does_not_exist(project: Project, name: str, fix: str) -> None:
+    own_task(project, f"metric_list:\n  - metric: exact_match\nprimary_metric: {name}\n")
+    project.write_settings()
+    said = fails(project, "check", "run.yaml")
+    assert f"mine.yaml:8: no metric or value is called {name!r}\n  {fix}\n" in said
+
+
+def test_a_primary_metric_without_values_is_told_by_step_4(project: Project) -> None:
+    own_task(project, "metric_list:\n  - metric: exact_match\nprimary_metric: rouge\n")
+    project.write_settings(step3={"metrics": []})
+    told = "warning: mine: there are no values of the primary_metric rouge; exact_match stands for it\n"
+    assert told in project.run("all", "run.yaml").stderr
+    project.write_settings()  # rouge among the run's metrics
+    assert "warning" not in project.run("all", "run.yaml").stderr
