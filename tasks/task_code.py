@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import traceback
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +26,12 @@ from tasks.task_file import FunctionReference, shown
 # Whatever code of a user's may raise; SystemExit would end the run without a word.
 CODE_ERRORS = (Exception, SystemExit)
 
-# By module, why its import failed: the next task that names it need not wait for that again.
-_failed: dict[str, str] = {}
+# By module, why its import failed, and what to do: the next task that names it need not wait for that again.
+_failed: dict[str, tuple[str, str]] = {}
+_FROM_EVALUATE = (
+    "It loads a module of the package `evaluate` while it is imported, from the hub's cache or the network. Without\n"
+    "  network, put a folder of that module's name, with its .py file, into the working directory."
+)
 
 
 def load_function(reference: FunctionReference, trusted: bool) -> Callable[..., Any]:
@@ -116,7 +121,7 @@ def _module(code: TaskCode) -> Any:
     if name in sys.modules:
         return sys.modules[name]
     if name in _failed:
-        raise TaskError(_failed[name], where=code.where)
+        raise _no_import(name, code.where)
     if package not in sys.modules:
         folder = types.ModuleType(package)
         folder.__path__ = [str(resolved.parent)]  # what a module's `from .other import …` looks for
@@ -125,11 +130,23 @@ def _module(code: TaskCode) -> Any:
         module = importlib.import_module(name)
     except CODE_ERRORS as error:
         sys.modules.pop(name, None)
-        _failed[name] = f"{shown(code.path)} fails when imported: {type(error).__name__}: {error}"
-        raise TaskError(_failed[name], where=code.where) from error
+        what = f"{shown(code.path)} fails when imported: {type(error).__name__}: {error}"
+        _failed[name] = what, _FROM_EVALUATE if _raised_by(error, "evaluate") else ""
+        raise _no_import(name, code.where) from error
     if code_content(code.path, FileHashes()) != code.content:
         for loaded in [one for one in sys.modules if one.startswith(package)]:
             del sys.modules[loaded]
         what = f"{shown(code.path)}, or what it imports, was changed while the run was working"
         raise TaskError(what, where=code.where, fix="Run the same command again.")
     return module
+
+
+def _no_import(name: str, where: str) -> TaskError:
+    what, fix = _failed[name]
+    return TaskError(what, where=where, fix=fix)
+
+
+def _raised_by(error: BaseException, package: str) -> bool:
+    """Whether code of an installed package was at work."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(str(frame.f_globals.get("__name__", "")).partition(".")[0] == package for frame in frames)
