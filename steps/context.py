@@ -57,10 +57,15 @@ def _concerns(override: str, step: str) -> bool:
     return first == step or first not in (*STEPS, "allow_stale")
 
 
-def open_context(settings: Shared, yaml: Path, overrides: Sequence[str], workers: Workers, whole_run: bool) -> Context:
-    """The context of a command on one run folder. Raises StorageError where the folder cannot be used."""
-    folder = run_folder(settings.output_dir, settings.memo_dir)
-    return Context(folder, open_hashes(folder), workers, yaml, tuple(overrides), whole_run, run_record(settings, yaml))
+def open_context(
+    settings: Shared, yaml: Path, overrides: Sequence[str], workers: Workers | None = None, *, whole_run: bool
+) -> Context:
+    """The context of a command on one run folder; without `workers`, of one that computes nothing.
+
+    Raises StorageError where the folder cannot be used.
+    """
+    folder, record = run_folder(settings.output_dir, settings.memo_dir), run_record(settings, yaml)
+    return Context(folder, open_hashes(folder), workers or Workers(1), yaml, tuple(overrides), whole_run, record)
 
 
 def open_hashes(folder: RunFolder) -> FileHashes:

@@ -16,6 +16,7 @@ from pipeline.memo import Memo
 from pipeline.run_folder import STEPS
 from pipeline.run_log import run_log
 from steps.chained import all_units
+from steps.chained_steps import chained_step
 from steps.context import Context, open_context
 from steps.line_step import run_line_step
 from steps.manifest import read_run
@@ -24,7 +25,6 @@ from steps.step2_postprocess import postprocess
 from steps.step3_models import ModelCalls
 from steps.step3_scoring import score
 from steps.step4_aggregation import aggregation, run_aggregation
-from steps.steps import chained_step
 from tasks.task import Task
 
 
@@ -62,7 +62,7 @@ def _context(
     def expected(step: str, task: Task) -> tuple[int, Spec] | None:
         if step not in every:
             return None
-        earlier = chained_step(step, every[step].settings)
+        earlier = chained_step(every[step].settings)
         return earlier.version, earlier.spec(task, context)
 
     return replace(context, expected=expected)

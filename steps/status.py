@@ -10,18 +10,17 @@ from pipeline.config import Step1Settings, Step4Settings
 from pipeline.config_load import Loaded, load_all
 from pipeline.console import show
 from pipeline.errors import InputError, gathered, raise_all
-from pipeline.execution import Workers
 from pipeline.lock_file import LockFile
 from pipeline.memo import FILE_NAME, MemoReader
 from pipeline.run_folder import STEPS
 from steps.chained import ChainedStep, all_units, input_faults, step_basis, step_reasons
+from steps.chained_steps import chained_step
 from steps.context import Context, open_context
 from steps.manifest import read_manifest, read_run
 from steps.step1_generation import reasons, unanswered
 from steps.step1_import import ImportPlan, import_plan, import_reasons
 from steps.step1_plan import Step1Plan, distinct, make_plan
 from steps.step4_report_lock import report_basis, report_reasons
-from steps.steps import chained_step
 from steps.units import Unit
 
 FRESH = "fresh"
@@ -52,21 +51,22 @@ def status(path: Path, overrides: Sequence[str]) -> int:
     for line in summarised(lines):
         show(line)
     if "step4" in loaded:
+        settings = loaded["step4"].settings
+        assert isinstance(settings, Step4Settings)
         with gathered(faults):
-            show(f"reports: {_reports_state(loaded['step4'], path, overrides, lines)}")
-            if (state := _layout_state(loaded["step4"], path, overrides)) is not None:
-                show(f"lm_eval's layout: {state}")
+            context = open_context(settings, path, overrides, whole_run=len(loaded) > 1)
+            show(f"reports: {_reports_state(settings, context, lines)}")
+            if settings.lm_eval_layout is not None:
+                show(f"lm_eval's layout: {_layout_state(settings, context)}")
     raise_all(faults)
     return 0
 
 
-def _reports_state(loaded: Loaded, path: Path, overrides: Sequence[str], lines: Sequence[Line]) -> str:
+def _reports_state(settings: Step4Settings, context: Context, lines: Sequence[Line]) -> str:
     """The state of the files over all tasks; `lines` are those of the views that they follow from."""
-    assert isinstance(loaded.settings, Step4Settings)
-    context = open_context(loaded.settings, path, overrides, Workers(1), whole_run=True)
     if not context.folder.manifest.exists():
         return NOT_MADE
-    basis = report_basis(loaded.settings, context, *read_run(context.folder, context.hashes))
+    basis = report_basis(settings, context, *read_run(context.folder, context.hashes))
     reasons = report_reasons(basis, context)
     if reasons:
         return NOT_MADE if reasons == [NOT_MADE] else "out of date: " + "; ".join(reasons)
@@ -74,17 +74,13 @@ def _reports_state(loaded: Loaded, path: Path, overrides: Sequence[str], lines: 
     return FRESH if first is None else f"{FRESH} until {first} is run"
 
 
-def _layout_state(loaded: Loaded, path: Path, overrides: Sequence[str]) -> str | None:
-    """The state of the files in lm-evaluation-harness's layout, where the run asks for them."""
-    assert isinstance(loaded.settings, Step4Settings)
-    if loaded.settings.lm_eval_layout is None:
-        return None
+def _layout_state(settings: Step4Settings, context: Context) -> str:
+    """The state of the files in lm-evaluation-harness's layout."""
     from steps.step4_lm_eval_layout import layout_reasons
 
-    context = open_context(loaded.settings, path, overrides, Workers(1), whole_run=True)
     if not context.folder.report_lock.exists():
         return NOT_MADE
-    reasons = list(layout_reasons(loaded.settings, context, *read_run(context.folder, context.hashes)))
+    reasons = list(layout_reasons(settings, context, *read_run(context.folder, context.hashes)))
     return "out of date: " + "; ".join(reasons) if reasons else FRESH
 
 
@@ -112,14 +108,14 @@ def _step_lines(
     first: list[Line] = []
     for step in (step for step in STEPS if step in loaded):
         settings = loaded[step].settings
-        context = open_context(settings, path, overrides, Workers(1), whole_run=len(loaded) > 1)
+        context = open_context(settings, path, overrides, whole_run=len(loaded) > 1)
         try:
             if isinstance(settings, Step1Settings):
                 lines = first = _first_lines(settings, loaded[step], context)
             elif "step1" in loaded and not context.folder.manifest.exists():
                 lines = [Line(step, line.model, line.task, NOT_MADE) for line in first]
             else:
-                lines = list(_chained_lines(chained_step(step, settings), context))
+                lines = list(_chained_lines(chained_step(settings), context))
         except InputError as error:
             faults.append(error)
             lines = list(_noted_lines(step, context))

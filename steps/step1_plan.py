@@ -18,10 +18,10 @@ from models.checkpoints import NamedAdapter, expand_adapters
 from models.engine import ANSWERS_VERSION
 from models.generation import effective_generation
 from models.identity import ModelIdentity, model_identity, tokenizer_fingerprint
-from models.locate import model_folder, nearest_folder
+from models.locate import model_folder
 from models.properties import generation_defaults, model_config, resolve_architecture, resolve_dtype, resolve_max_length
 from pipeline.config import INHERITED_BY_TASKS, NEUTRAL_ENGINE, Step1Settings, TaskSettings
-from pipeline.errors import DataError, InputError, TaskError, blamed_on, raise_all
+from pipeline.errors import DataError, InputError, blamed_on, raise_all
 from pipeline.fingerprint import FileHashes, canonical, digest
 from pipeline.lock_file import Basis
 from pipeline.requests import GenerationSettings
@@ -30,6 +30,7 @@ from steps.calls import Call, Sampling, example_calls, generation_dict
 from steps.manifest import Manifest, ModelRecord, make_manifest
 from steps.units import Unit
 from tasks.hub_data import HubUnreachableError, lacking_hub
+from tasks.index import check_folders
 from tasks.loader import load_tasks
 from tasks.places import place
 from tasks.seeds import Seeds
@@ -306,10 +307,7 @@ def make_plan(settings: Step1Settings, hashes: FileHashes, where: Where) -> Step
 def run_tasks(settings: Step1Settings, hashes: FileHashes, where: Where) -> tuple[Step1Settings, TaskSet]:
     """The settings with the run's defaults in each task entry, and the tasks that these name."""
     entries = [_with_run_defaults(entry, settings) for entry in settings.tasks]
-    for number, folder in enumerate(settings.include_path):
-        if not Path(folder).expanduser().is_dir():
-            what = f"include_path names {folder}, and there is no such folder"
-            raise TaskError(what, where=where("include_path", number), fix=nearest_folder(Path(folder)))
+    check_folders(settings.include_path, lambda number: where("include_path", number))
     tasks = load_tasks(
         entries,
         settings.include_path,

@@ -58,7 +58,7 @@ class ClassData:
             return self._answer(genuine, path, name, given)
 
         if self._local.given:
-            datasets.disable_progress_bars()
+            datasets.disable_progress_bars()  # for good: classes process their data when asked for documents too
         holders = [datasets, *(module for module in modules if vars(module).get("load_dataset") is genuine)]
         for holder in holders:
             vars(holder)["load_dataset"] = load_dataset

@@ -18,14 +18,14 @@ Answer = TypeVar("Answer")
 Aggregate = Callable[[list[Any]], Any]
 
 # Functions of lm_eval's and numpy's that are aggregations of this project, by module and name.
-_HARNESS = "lm_eval.api.metrics"
+_METRICS = "lm_eval.api.metrics"
 _KNOWN = {
     **{
-        (_HARNESS, name): name
+        (_METRICS, name): name
         for name in ("mean", "nanmean", "median", "perplexity", "weighted_perplexity", "bits_per_byte")
     },
-    **{(_HARNESS, name): name for name in ("matthews_corrcoef", "bleu", "chrf", "ter", "brier_score")},
-    (_HARNESS, "f1_score"): "f1",
+    **{(_METRICS, name): name for name in ("matthews_corrcoef", "bleu", "chrf", "ter", "brier_score")},
+    (_METRICS, "f1_score"): "f1",
     ("numpy", "mean"): "mean",
     ("numpy", "nanmean"): "nanmean",
     ("statistics", "mean"): "mean",

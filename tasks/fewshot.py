@@ -11,9 +11,9 @@ from random import Random
 from typing import Any, Literal, Protocol
 
 from pipeline.errors import TaskError
+from tasks.document_fields import Data
 from tasks.task_code import CODE_ERRORS
 
-Data = Mapping[str, Any]
 # Whether the question itself may be in the pool. `apart`: no. `drawn`: one more is drawn, and the question taken out.
 # `leaky`: the harness would show the question with its answer; the same is drawn here, and another shown instead.
 Overlap = Literal["apart", "drawn", "leaky"]

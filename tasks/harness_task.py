@@ -17,7 +17,7 @@ from pipeline.rows import to_plain
 from tasks.data_files import NoSplitError
 from tasks.datasets import DataSource
 from tasks.definition import CodeTable, asked_settings, filter_pipelines, metric_specs, with_content
-from tasks.document_fields import MessagesField, Target, TextField
+from tasks.document_fields import Data, MessagesField, Target, TextField
 from tasks.documents import number_documents, selected
 from tasks.expansion import expansion
 from tasks.fewshot_pool import FewshotPool
@@ -28,8 +28,6 @@ from tasks.task import ClassScorer, Example, FilterPipeline, MetricSpec, PromptS
 from tasks.task_config import TaskConfig, unsupported
 from tasks.task_fields import TaskFields
 from tasks.templates import may_draw, missing_column
-
-Data = Mapping[str, Any]
 
 
 class HarnessTask:

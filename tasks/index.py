@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tasks.task_file import shown
 
 BUNDLED = Path(__file__).resolve().parent.parent / "yamls" / "tasks"
 HARNESS = "lm_eval:"  # before the names of lm_eval's bundled tasks
-__all__ = ["BUNDLED", "HARNESS", "Definition", "TaskIndex", "has_harness"]
+__all__ = ["BUNDLED", "HARNESS", "Definition", "TaskIndex", "check_folders", "has_harness"]
 
 
 class TaskIndex:
@@ -38,13 +38,9 @@ class TaskIndex:
 
         `prefix`: what a run writes before the names. `above`: where names that stand nowhere here are looked up.
         """
-        further = [Path(folder).expanduser() for folder in include_path]
-        for folder in further:
-            if not folder.is_dir():
-                what = f"include_path names {folder}, and there is no such folder"
-                raise TaskError(what, fix=nearest_folder(folder))
+        check_folders(include_path)
         self.prefix = prefix
-        self._roots = [*roots, *further]
+        self._roots = [*roots, *(Path(folder).expanduser() for folder in include_path)]
         self._above = above
 
     @classmethod
@@ -136,6 +132,14 @@ class TaskIndex:
         except TaskError:  # not installed
             return []
         return [f"{HARNESS}{name}"] if name in harness.definitions or name in harness.tags else []
+
+
+def check_folders(include_path: Sequence[str], where: Callable[[int], str] = lambda _: "") -> None:
+    """Raises TaskError for the first that is no folder; `where` gives an entry's place in the run's file."""
+    for number, folder in enumerate(include_path):
+        if not Path(folder).expanduser().is_dir():
+            what = f"include_path names {folder}, and there is no such folder"
+            raise TaskError(what, where=where(number), fix=nearest_folder(Path(folder)))
 
 
 def has_harness() -> bool:

@@ -23,7 +23,6 @@ from tasks.task import TaskCode
 from tasks.task_code import CODE_ERRORS, load_code, load_function
 from tasks.task_file import FunctionReference, with_functions
 
-_HARNESS = "lm_eval"
 _NO_SETTINGS = ("tag", "group", "task_list", "include")  # keys of the file that the harness keeps from the class
 Answer = TypeVar("Answer")
 
@@ -61,7 +60,7 @@ class PythonClass:
         """
         kind, data = self.load(), ClassData(self.local, hashes)
         # What a task's file leaves to defaults would be remarked for each object in each process.
-        logging.getLogger(_HARNESS).setLevel(logging.ERROR)
+        logging.getLogger("lm_eval").setLevel(logging.ERROR)
         self.seeds.sow()
         with data.answering(_modules(kind)):
             made = self.called("its constructor", lambda: self._constructed(kind))

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.document_fields import ChoicesField, QuestionField, Target, TargetField, TextField
+from tasks.document_fields import ChoicesField, Data, QuestionField, Target, TargetField, TextField
 from tasks.task_config import FieldValue, TaskConfig
-
-Data = Mapping[str, Any]
 
 
 class TaskFields:

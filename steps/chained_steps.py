@@ -1,4 +1,4 @@
-"""The table of the steps after the first: from a name and its settings to the step."""
+"""Which of the steps after the first has given settings; what `status` and the steps after it ask about it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from steps.step3_scoring import score
 from steps.step4_aggregation import aggregation
 
 
-def chained_step(name: str, settings: Shared) -> ChainedStep:
+def chained_step(settings: Shared) -> ChainedStep:
     """Step 2, 3 or 4 under its settings."""
     match settings:
         case Step2Settings():
@@ -18,4 +18,4 @@ def chained_step(name: str, settings: Shared) -> ChainedStep:
             return score(settings)
         case Step4Settings():
             return aggregation(settings)
-    raise ValueError(f"{name} reads no view")
+    raise TypeError(f"{type(settings).__name__} are no settings of a step that reads a view")
