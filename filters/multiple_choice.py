@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from filters.registry import Filter, Unparsed, register_filter
+from pipeline.errors import TaskError
+from pipeline.near import listed
 
 
 @register_filter("multi_choice_regex")
@@ -51,7 +53,7 @@ def multi_choice_regex(
         return f"({found})" if found else Unparsed(fallback)
 
     def apply(responses: Any, document: Mapping[str, Any]) -> Any:
-        choices = [plain(choice.strip()) for choice in document["choices"]]
+        choices = [plain(choice.strip()) for choice in _choices(document)]
         names = [chr(ord("A") + number) for number in range(len(choices))]
         by_text = {choice: f"({name})" for choice, name in zip(choices, names, strict=True)}
         # Alternatives are tried from left to right: the longest first, lest a choice hide one that it begins.
@@ -62,6 +64,19 @@ def multi_choice_regex(
         return find(responses, by_text, texts, letters)
 
     return apply
+
+
+def _choices(document: Mapping[str, Any]) -> list[str]:
+    """The document's choices. Raises TaskError where there is no such column, ValueError where it holds no texts."""
+    if "choices" not in document:
+        raise TaskError(
+            "the filter multi_choice_regex reads the column 'choices', and this document has none",
+            fix=f"The columns are {listed(list(document)) or 'none'}; `process_docs` can add one.",
+        )
+    choices = document["choices"]
+    if not isinstance(choices, list) or not all(isinstance(choice, str) for choice in choices):
+        raise ValueError(f"`choices` is a list of texts, not {choices!r}"[:200])
+    return choices
 
 
 def _select(pattern: re.Pattern[str], text: str, number: int) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 from pipeline.config import Shared
 from pipeline.console import say
-from pipeline.errors import StaleInputError
+from pipeline.errors import StaleInputError, in_short
 from pipeline.execution import Spec
 from pipeline.fingerprint import digest
 from pipeline.lock_file import Basis, Entry, LockFile, altered, changes, why_stale
@@ -26,11 +27,15 @@ from tasks.task import Task, TaskSet
 
 
 class Computed(NamedTuple):
-    """A view that was written, counts of what is in it, and metrics that failed on all of its rows, with the reason."""
+    """A view that was written, counts of what is in it, and metrics that failed on all of its rows, with the reason.
+
+    `errors`: of its error rows by kind how many there are, and one's message.
+    """
 
     view: ViewSummary
     counts: dict[str, int]
     failed: dict[str, str]
+    errors: dict[str, tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,11 @@ def run_units(
     ):
         for unit in claimed:
             _work(step, unit, basis(unit), context, compute)
-    entries = [step.lock_file(unit, context).get(unit.task.name) for unit in units]
-    errors = sum(entry.counts.get("errors", 0) for entry in entries if entry)
+    found = [step.lock_file(unit, context).get(unit.task.name) for unit in units]
+    entries = [entry for entry in found if entry is not None]
+    errors = sum(entry.counts.get("errors", 0) for entry in entries)
     say(up_to_date(step.name, len(units), errors))
+    say_errors(entries)
     return errors
 
 
@@ -105,7 +112,8 @@ def _work(
     lock = step.lock_file(unit, context)
     entry = Entry(state="running", basis=basis, run=context.record, started=now())
     lock.put(unit.task.name, entry)
-    entry.view, entry.counts, entry.failed = compute(unit, basis)
+    entry.view, entry.counts, entry.failed, errors = compute(unit, basis)
+    entry.run = context.record | {"errors": errors}
     entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
     lock.put(unit.task.name, entry)
 
@@ -175,6 +183,18 @@ def up_to_date(step: str, views: int, errors: int) -> str:
     """The line with which a step ends."""
     text = f"{step}: {views} view{'s' * (views != 1)} up to date"
     return text + (f", {errors} error row{'s' * (errors != 1)}" if errors else "")
+
+
+def say_errors(entries: Iterable[Entry]) -> None:
+    """Say what the error rows are, a line a kind, with one of its messages."""
+    counts: Counter[str] = Counter()
+    messages: dict[str, str] = {}
+    for entry in entries:
+        for kind, (count, message) in entry.run.get("errors", {}).items():
+            counts[kind] += count
+            messages.setdefault(kind, message)
+    for kind, count in counts.most_common():
+        say(f"  {count} {kind}, such as: {in_short(messages[kind])}")
 
 
 def now() -> str:

@@ -21,17 +21,21 @@ from steps.context import Context
 from steps.task_functions import packed
 from steps.units import Unit
 
+Failures = dict[str, tuple[int, str]]  # by what failed: on how many rows, and the first reason
+
 
 class LinesDone(msgspec.Struct):
     """What a chunk became: encoded lines, how many, and counts for the lock file.
 
-    `failures`: for what failed on some of the rows without making errors of them, on how many, and the first reason.
+    `failures`: for what failed on some of the rows without making errors of them, on how many, and the first reason;
+    `errors`: the same of error rows, by their kind.
     """
 
     lines: bytes
     rows: int
     counts: dict[str, int]
-    failures: dict[str, tuple[int, str]] = {}
+    failures: Failures = {}
+    errors: Failures = {}
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> Comp
     before = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
     spec = work_spec(step, unit, basis.settings, context)
     counts = step.prepare(unit, spec, context) if step.prepare else Counter[str]()
-    failures: dict[str, tuple[int, str]] = {}
+    failures: Failures = {}
+    errors: Failures = {}
     with (
         ViewWriter(step.view(unit, context)) as writer,
         Progress(
@@ -91,9 +96,8 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> Comp
         for done in whole(spec) if whole else context.workers.map(step.build, spec, read_lines(source)):
             writer.write(done.lines, done.rows)
             counts.update(done.counts)
-            for name, (count, reason) in done.failures.items():
-                known = failures.get(name, (0, reason))
-                failures[name] = (known[0] + count, known[1])
+            count_in(failures, done.failures)
+            count_in(errors, done.errors)
             progress.advance(done.counts["documents"])
         summary = writer.commit()
     valued = summary.rows - counts["errors"]
@@ -102,4 +106,11 @@ def _compute(step: LineStep, unit: Unit, basis: Basis, context: Context) -> Comp
             some = f"{unit.task.name} of {unit.model}: {name} failed on {count} of {valued} rows"
             warn(f"{some}; the first: {in_short(reason)}")
     failed = {name: in_short(reason) for name, (count, reason) in failures.items() if count == valued}
-    return Computed(summary, dict(counts), failed)
+    return Computed(summary, dict(counts), failed, errors)
+
+
+def count_in(failures: Failures, more: Failures) -> None:
+    """Add counts to counts; the first reason stays."""
+    for name, (count, reason) in more.items():
+        known, first = failures.get(name, (0, reason))
+        failures[name] = (known + count, first)

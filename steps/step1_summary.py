@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from pipeline.console import say, warn
 from pipeline.lock_file import Entry
-from steps.chained import up_to_date
+from steps.chained import say_errors, up_to_date
 
 _NAMED = 3  # tasks
 
@@ -25,8 +25,7 @@ def say_summary(entries: Mapping[tuple[str, str], Entry], made: int, found: int)
         cut[task] += entry.counts.get("truncated", 0)
     if cut.total():
         warn(_cut_prompts(cut))
-    for line in _error_lines(entries):
-        say(line)
+    say_errors(entries.values())
     return errors
 
 
@@ -37,15 +36,3 @@ def _cut_prompts(cut: Counter[str]) -> str:
     named = ", ".join(tasks[:_NAMED]) + (f" and {rest} more task{'s' * (rest != 1)}" if rest > 0 else "")
     total = cut.total()
     return f"{total} prompt{'s' * (total != 1)} cut from the left, to fit the model's max_length: {named}"
-
-
-def _error_lines(entries: Mapping[tuple[str, str], Entry]) -> Iterator[str]:
-    """What the error rows are, a line a kind, with one of its messages."""
-    counts: Counter[str] = Counter()
-    messages: dict[str, str] = {}
-    for entry in entries.values():
-        for kind, (count, message) in entry.run.get("errors", {}).items():
-            counts[kind] += count
-            messages.setdefault(kind, message)
-    for kind, count in counts.most_common():
-        yield f"  {count} {kind}, such as: {messages[kind]}"

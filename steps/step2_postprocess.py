@@ -17,7 +17,7 @@ from pipeline.execution import Chunk, Spec
 from pipeline.rows import encode_row
 from pipeline.views import decode_line, lines_of, open_view
 from steps.context import Context
-from steps.line_step import LinesDone, LineStep
+from steps.line_step import Failures, LinesDone, LineStep, count_in
 from steps.step2_expansion import expanded
 from steps.step2_requests import each_request
 from steps.step2_rows import Generated, filtered_row
@@ -103,6 +103,7 @@ class _Rows:
         """The chunk's lines; with the values of pipelines that have seen the whole task."""
         number, lines = chunk
         counts: Counter[str] = Counter(documents=len(lines))
+        errors: Failures = {}
         encoded = []
         for offset, line in enumerate(lines):
             row = decode_line(self._decoder, line, self._spec["source"], number + offset, self._spec["remake"])
@@ -114,10 +115,12 @@ class _Rows:
                 rows = expanded(filtered, [request.text for request in row.requests], self._expansion)
                 counts["not_expanded"] += not rows
             for one in rows:
-                counts["errors"] += one.status == "error"
+                if one.error is not None:
+                    counts["errors"] += 1
+                    count_in(errors, {one.error.type: (1, one.error.message)})
                 counts["parse_failed"] += bool(one.flags.get("parse_failed"))
                 encoded.append(encode_row(one))
-        return LinesDone(b"".join(encoded), len(encoded), dict(counts))
+        return LinesDone(b"".join(encoded), len(encoded), dict(counts), errors=errors)
 
 
 def _without(mapping: dict[str, Any], name: str) -> dict[str, Any]:

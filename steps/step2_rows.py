@@ -54,7 +54,8 @@ def filtered_row(row: Generated, spec: Spec, pipelines: Mapping[str, Filter]) ->
     for name, pipeline in pipelines.items():
         try:
             value = pipeline(responses, document)
-        except EvaluationError:
+        except EvaluationError as error:
+            error.where = error.where or f"filters {name} of {spec['task']}, document {row.index}"
             raise
         except Exception as error:  # noqa: BLE001  # the row boundary: one answer that a filter cannot take is one error row
             result.status = "error"

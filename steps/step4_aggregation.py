@@ -89,7 +89,7 @@ def _compute(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> C
     asked = scored.basis.settings.get("metrics", []) if scored else []
     rows = [*columns.aggregate(unit, basis.settings), *columns.nothing_but_errors(unit, asked)]
     counts = {"rows": len(rows), "errors": sum(columns.errors_by_filter().values())}
-    return Computed(write_figures(context, unit.model, unit.task.name, rows), counts, failed={})
+    return Computed(write_figures(context, unit.model, unit.task.name, rows), counts, failed={}, errors={})
 
 
 def write_figures(context: Context, model: str, name: str, rows: list[AggregateRow]) -> ViewSummary:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.faults.test_cli_faults import fails, line_of
-from tests.project import Project
+from tests.project import Project, write_lines
 
 TASK = """task: several
 dataset_path: json
@@ -74,3 +74,50 @@ def test_a_filter_of_the_run_with_the_name_of_a_tasks_own(several: Project) -> N
     assert f"run.yaml:{line_of(path, 'none:')}: {said}" in fails(several, "all", "run.yaml")
     path = run_filters(several, mine=[{"function": "strip"}])
     assert "in order" in several.run("check", "run.yaml").stdout
+
+
+CHOICES = """task: chosen
+dataset_path: json
+test_split: test
+doc_to_text: "{{question}}"
+doc_to_target: "{{answer}}"
+generation_kwargs: {until: [x], max_gen_toks: 3}
+filter_list:
+  - name: letter
+    filter: [{function: multi_choice_regex}, {function: take_first}]
+"""
+
+
+def chosen(project: Project, documents: list[dict[str, Any]]) -> None:
+    """The run's only task becomes one whose answers are looked for among the choices of `documents`."""
+    (project.folder / "chosen.yaml").write_text(CHOICES)
+    write_lines(project.folder / "data" / "test.jsonl", documents)
+    entry = {"name": "chosen.yaml", "data_files": {"test": "data/test.jsonl"}}
+    project.settings["step1"] |= {"tasks": [entry], "adapters": []}
+    project.settings["step3"] = {}
+    project.write_settings()
+
+
+def test_answers_that_a_filter_fails_on_are_told_with_the_reason_wherever_they_are_counted(project: Project) -> None:
+    choices: list[list[str] | None] = [["cat", "dog"], None, None]
+    chosen(project, [{"question": f"{one}", "answer": "(A)", "choices": one} for one in choices])
+    reason = "  2 ValueError, such as: filter letter: `choices` is a list of texts, not None\n"
+    said = f"step2: 1 view up to date, 2 error rows\n{reason}"
+    done = project.run("all", "run.yaml", expect=1)
+    assert said in done.stderr
+    assert done.stderr.count(reason) == 1, "of the steps after it, none repeats what came to it"
+    log = (project.folder / "output" / "run" / "run.log").read_text()
+    assert reason.strip() in log
+    assert (
+        reason.strip().replace("`", r"\`").split(", such as: ")[1]
+        in (project.folder / "output" / "run" / "results.md").read_text()
+    )
+    assert said in project.run("step2", "run.yaml", expect=1).stderr, "where the view is fresh, too"
+
+
+def test_a_filter_that_reads_a_column_which_no_document_has(project: Project) -> None:
+    chosen(project, [{"question": "Which?", "answer": "(A)", "options": ["cat", "dog"]}])
+    said = "filters letter of chosen, document 0: the filter multi_choice_regex reads the column 'choices'"
+    told = fails(project, "all", "run.yaml")
+    assert said in told
+    assert "The columns are question, answer, options" in told
