@@ -79,7 +79,7 @@ def test_a_corrected_gold_answer_asks_nothing_and_scores_anew(finished):
     items[3]["answer"] = f"so it is\n#### {answer}"
     write_lines(finished.folder / "data" / "test.jsonl", items)
     status = finished.run("status", "run.yaml").stdout
-    assert "test.jsonl changed (0 of 12 calls missing)" in status
+    assert "split test, file 1 (jsonl) changed (0 of 12 calls missing)" in status
     rerun(finished, calls=0)
     after = finished.views(step=1)["base/gsm8k/step1_generation.jsonl"]
     assert [old["doc_id"] == new["doc_id"] for old, new in zip(before, after, strict=True)] == [
