@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.console import warn_once
@@ -24,10 +25,20 @@ from tasks.fewshot_pool import FewshotPool
 from tasks.prompts import Turn, answered_turns, as_messages, as_text, headed, question_turns, system_turns
 from tasks.seeds import Seeds
 from tasks.split_documents import SplitDocuments
-from tasks.task import ClassScorer, Example, FilterPipeline, MetricSpec, PromptSettings, RequestSpec, TaskCode
+from tasks.task import ClassScorer, Document, Example, FilterPipeline, MetricSpec, PromptSettings, RequestSpec, TaskCode
 from tasks.task_config import TaskConfig, unsupported
 from tasks.task_fields import TaskFields
 from tasks.templates import may_draw, missing_column
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One document that is asked about; `turns` stand before its question, `label` names it in messages."""
+
+    document: Document
+    label: str
+    turns: list[Turn]
+    settings: PromptSettings
 
 
 class HarnessTask:
@@ -140,7 +151,7 @@ class HarnessTask:
                 shown = [turn for shot in shots for turn in self._shot(shot, f"a few-shot example of {label}")]
                 self._sow_for(document.doc_id)
                 turns = [*self._heading(document.data, settings, label), *shown]
-                yield Example(document, *self._requests(document.data, turns, settings, label))
+                yield self._example(_Asked(document, label, turns, settings))
 
     def _sow_for(self, place: str) -> None:
         if self._draws:
@@ -181,46 +192,56 @@ class HarnessTask:
         return answered_turns(
             question,
             answer,
-            fields.prefix.text(shot, label) if fields.prefix else "",
+            fields.prefix(shot, label),
             own.get("target_delimiter", self.config.target_delimiter),
             own.get("fewshot_delimiter", self.config.fewshot_delimiter),
         )
 
-    def _requests(
-        self, data: Data, turns: list[Turn], settings: PromptSettings, label: str
-    ) -> tuple[Prompt, tuple[RequestSpec, ...], Any, list[str] | None]:
-        """Prompt, requests, target and choices of one document."""
-        fields = self._fields
+    def _example(self, asked: _Asked) -> Example:
+        """The document with its requests, target and choices."""
+        fields, data, label = self._fields, asked.document.data, asked.label
         target = fields.target.target(data, label)
         choices = fields.choices.choices(data, label) if fields.choices else None
         if self.output_type == "loglikelihood_rolling":
             text = fields.text_target(target, label)
-            return text, (RequestSpec("loglikelihood_rolling", text),), text, None
+            return Example(asked.document, text, (RequestSpec("loglikelihood_rolling", text),), text)
         if self._messages is not None:
-            dialogue = self._dialogue(self._messages.messages(data, label), settings)
-            return dialogue, (RequestSpec("generate_until", dialogue),), self._gold_text(target, data, label), choices
+            prompt = self._dialogue(self._messages.messages(data, label), asked.settings)
+            return self._generation(asked, prompt, target, choices)
         question = fields.question.question(data, label)
-        prefix = fields.prefix.text(data, label) if fields.prefix else ""
         if isinstance(question, int):
-            return self._several_inputs(data, turns, prefix, settings, label, question, target)
-        turns = [*turns, *question_turns(question, prefix, self.config.target_delimiter)]
-        if self.config.description_role == "user":
-            turns = headed(turns, self._description.text(data, label))
-        prompt = self._prompt(turns, settings)
+            return self._several_inputs(asked, question, target, choices)
+        prompt = self._question(asked, question)
         if self.output_type == "generate_until":
-            return prompt, (RequestSpec("generate_until", prompt),), self._gold_text(target, data, label), choices
+            return self._generation(asked, prompt, target, choices)
         if self.output_type == "loglikelihood":
             text = fields.text_target(target, label)
-            return prompt, (RequestSpec("loglikelihood", prompt, (text,)),), text, None
+            return Example(asked.document, prompt, (RequestSpec("loglikelihood", prompt, (text,)),), text)
         assert choices is not None
-        gold = fields.gold(target, choices)
-        self._warn_of_strange(gold, choices, label)
+        return self._choice(asked, prompt, fields.gold(target, choices), choices)
+
+    def _question(self, asked: _Asked, question: str) -> Prompt:
+        """The prompt that ends with the document's question."""
+        data, label = asked.document.data, asked.label
+        prefix = self._fields.prefix(data, label)
+        turns = [*asked.turns, *question_turns(question, prefix, self.config.target_delimiter)]
+        if self.config.description_role == "user":
+            turns = headed(turns, self._description.text(data, label))
+        return self._prompt(turns, asked.settings)
+
+    def _generation(self, asked: _Asked, prompt: Prompt, target: Target, choices: list[str] | None) -> Example:
+        gold = self._gold_text(target, asked.document.data, asked.label)
+        return Example(asked.document, prompt, (RequestSpec("generate_until", prompt),), gold, choices)
+
+    def _choice(self, asked: _Asked, prompt: Prompt, gold: Any, choices: list[str]) -> Example:
+        """One question, and which of the choices goes on from it."""
+        self._warn_of_strange(gold, choices, asked.label)
         if self.output_type == "next_token":
-            return prompt, (self._next_token(prompt, choices),), gold, choices
-        joint = self._choice_joint(settings.chat)
+            return Example(asked.document, prompt, (self._next_token(prompt, choices),), gold, choices)
+        joint = self._choice_joint(asked.settings.chat)
         continuations = tuple(f"{joint}{choice}" for choice in choices)
-        asked = RequestSpec("loglikelihood", prompt, continuations)
-        return prompt, (asked, *self._without_context(continuations)), gold, choices
+        first = RequestSpec("loglikelihood", prompt, continuations)
+        return Example(asked.document, prompt, (first, *self._without_context(continuations)), gold, choices)
 
     def _warn_of_strange(self, gold: Any, choices: list[str], label: str) -> None:
         """A target that is none of the choices makes its row wrong, as in lm_eval; that all are is likelier a fault."""
@@ -230,27 +251,19 @@ class HarnessTask:
                 place, rows = self._fields.target.where, "it and others like it are counted as wrong"
                 warn_once(f"{place}: the target {one!r} of {label} is none of its {len(choices)} choices: {rows}")
 
-    def _several_inputs(
-        self,
-        data: Data,
-        turns: list[Turn],
-        prefix: str,
-        settings: PromptSettings,
-        label: str,
-        gold: int,
-        target: Target,
-    ) -> tuple[Prompt, tuple[RequestSpec, ...], Any, list[str] | None]:
+    def _several_inputs(self, asked: _Asked, gold: int, target: Target, choices: list[str] | None) -> Example:
         """One request a choice: the choice is what is asked, the target what each is continued by."""
-        fields = self._fields
-        if fields.choices is None or self.output_type != "multiple_choice":
+        fields, data, label = self._fields, asked.document.data, asked.label
+        if choices is None or self.output_type != "multiple_choice":
             raise fields.question.fault("an index instead of a question is for output_type multiple_choice", label)
-        choices = fields.choices.choices(data, label)
-        joint = self._choice_joint(settings.chat)
+        prefix, joint = fields.prefix(data, label), self._choice_joint(asked.settings.chat)
         continuation = f"{joint}{fields.text_target(target, label)}"
-        prompts = [self._prompt([*turns, *question_turns(choice, prefix, "")], settings) for choice in choices]
-        asked = [RequestSpec("loglikelihood", prompt, (continuation,)) for prompt in prompts]
+        prompts = [
+            self._prompt([*asked.turns, *question_turns(choice, prefix, "")], asked.settings) for choice in choices
+        ]
+        requests = [RequestSpec("loglikelihood", prompt, (continuation,)) for prompt in prompts]
         alone = self._without_context(tuple(f"{joint}{choice}" for choice in choices))
-        return prompts[0], (*asked, *alone), gold, choices
+        return Example(asked.document, prompts[0], (*requests, *alone), gold, choices)
 
     def _without_context(self, continuations: tuple[str, ...]) -> tuple[RequestSpec, ...]:
         """What acc_mutual_info wants to know besides: each choice with nothing before it."""

@@ -24,7 +24,11 @@ class TaskFields:
         self.question = QuestionField(*question, trusted, has_choices)
         self.target = TargetField(*target, trusted, has_choices, free=config.process_results is not None)
         self.choices = ChoicesField(*choices, trusted) if choices[0] is not None else None
-        self.prefix = TextField(*prefix, trusted) if prefix[0] is not None else None
+        self._prefix = TextField(*prefix, trusted) if prefix[0] is not None else None
+
+    def prefix(self, data: Data, label: str) -> str:
+        """The beginning of the answer that is given; empty where there is none."""
+        return self._prefix.text(data, label) if self._prefix is not None else ""
 
     def text_target(self, target: Target, label: str) -> str:
         if not isinstance(target, str):
