@@ -143,7 +143,7 @@ def test_a_changed_file_of_predictions_makes_its_model_s_views_stale(tmp_path: P
     lines = (tmp_path / "sft" / "out.jsonl").read_text("utf-8").replace('"no"', '"answer 5"')
     (tmp_path / "sft" / "out.jsonl").write_text(lines, "utf-8")
     states = project.run("status", path).stdout.splitlines()
-    assert [state for state in states if "out.jsonl changed" in state and "sft" in state.split(":")[0]]
+    assert [state for state in states if "split test, file 1 (jsonl) changed" in state and "sft" in state.split(":")[0]]
     assert [state for state in states if state.startswith("step1  base") and state.endswith("fresh")]
     project.run("all", path)
     assert figures(project, "sft", "domain")[0]["value"] == 1.0
