@@ -34,6 +34,7 @@ class Context:
     yaml: Path
     overrides: tuple[str, ...]
     whole_run: bool  # whether the YAML holds all steps
+    untrusted: str = ""  # see `manifest.untrusted_by`
     record: dict[str, Any] = field(default_factory=dict)
     # The version of an earlier step and the settings that the run's file gives its view; None where it holds none.
     expected: Callable[[str, Task], tuple[int, Spec] | None] = lambda _step, _task: None
@@ -58,14 +59,21 @@ def _concerns(override: str, step: str) -> bool:
 
 
 def open_context(
-    settings: Shared, yaml: Path, overrides: Sequence[str], workers: Workers | None = None, *, whole_run: bool
+    settings: Shared,
+    yaml: Path,
+    overrides: Sequence[str],
+    workers: Workers | None = None,
+    *,
+    whole_run: bool,
+    untrusted: str = "",
 ) -> Context:
     """The context of a command on one run folder; without `workers`, of one that computes nothing.
 
     Raises StorageError where the folder cannot be used.
     """
     folder, record = run_folder(settings.output_dir, settings.memo_dir), run_record(settings, yaml)
-    return Context(folder, open_hashes(folder), workers or Workers(1), yaml, tuple(overrides), whole_run, record)
+    hashes, at_work = open_hashes(folder), workers or Workers(1)
+    return Context(folder, hashes, at_work, yaml, tuple(overrides), whole_run, untrusted, record)
 
 
 def open_hashes(folder: RunFolder) -> FileHashes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from pipeline.config import Step1Settings, TaskSettings
+from pipeline.config_load import Loaded
 from pipeline.errors import InputError, StorageError
 from pipeline.fingerprint import FileHashes
 from pipeline.run_folder import RunFolder
@@ -73,15 +74,29 @@ def read_manifest(folder: RunFolder) -> Manifest:
         ) from error
 
 
-def read_run(folder: RunFolder, hashes: FileHashes) -> tuple[Manifest, TaskSet]:
-    """The run's manifest, and its tasks as their files define them now. Raises as `read_manifest`, and TaskError."""
+def untrusted_by(steps: Mapping[str, Loaded]) -> str:
+    """The place of the setting by which the step 1 of a run's file trusts no task code; empty where it does.
+
+    Empty as well for a file without a step 1, which has no say in it.
+    """
+    first = steps.get("step1")
+    if first is None or not isinstance(first.settings, Step1Settings) or first.settings.trust_task_code:
+        return ""
+    return first.where("trust_task_code")
+
+
+def read_run(folder: RunFolder, hashes: FileHashes, untrusted: str = "") -> tuple[Manifest, TaskSet]:
+    """The run's manifest, and its tasks as their files define them now. Raises as `read_manifest`, and TaskError.
+
+    `untrusted` as `untrusted_by` gives it: code that step 1 has run is refused where the run's file trusts it no more.
+    """
     manifest = read_manifest(folder)
     entries = [TaskSettings(**entry) for entry in manifest.tasks]
     try:
         tasks = load_tasks(
             entries,
             manifest.include_path,
-            manifest.trust_task_code,
+            manifest.trust_task_code and not untrusted,
             hashes,
             lambda number: f"{folder.manifest}: step1.tasks[{number}]",
             seeds=Seeds(manifest.python_seed, manifest.numpy_seed),
@@ -90,6 +105,8 @@ def read_run(folder: RunFolder, hashes: FileHashes) -> tuple[Manifest, TaskSet]:
     except InputError as error:
         error.where = error.where or str(folder.manifest)
         told = "Step 1 was run with these tasks: put back what is gone, or correct its YAML and run it again."
+        if manifest.trust_task_code and untrusted:
+            told = f"Step 1 was run with trust_task_code: true, and {untrusted} allows it no more."
         error.fix = f"{error.fix}\n  {told}" if error.fix else told
         raise
     return manifest, tasks.without(manifest.skipped)

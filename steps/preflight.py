@@ -36,12 +36,15 @@ from steps.task_checks import check_task
 from tasks.task import MetricSpec, TaskSet
 
 
-def preflight(loaded: Mapping[str, Loaded], hashes: FileHashes) -> None:
-    """Check the steps of a run as far as that can be done without working. Raises InputError with every fault."""
+def preflight(loaded: Mapping[str, Loaded], hashes: FileHashes, untrusted: str = "") -> None:
+    """Check the steps of a run as far as that can be done without working. Raises InputError with every fault.
+
+    `untrusted` as for `read_run`, where the run's step 1 is not among the steps.
+    """
     faults: list[InputError] = []
     tasks = None
     with gathered(faults):
-        tasks = _tasks(loaded, hashes, faults)
+        tasks = _tasks(loaded, hashes, untrusted, faults)
     for one in loaded.values():
         match one.settings:
             case Step2Settings() as settings:
@@ -55,13 +58,15 @@ def preflight(loaded: Mapping[str, Loaded], hashes: FileHashes) -> None:
     raise_all(faults)
 
 
-def _tasks(loaded: Mapping[str, Loaded], hashes: FileHashes, faults: list[InputError]) -> TaskSet | None:
+def _tasks(
+    loaded: Mapping[str, Loaded], hashes: FileHashes, untrusted: str, faults: list[InputError]
+) -> TaskSet | None:
     """The run's tasks: those of its step 1, else those of a run that is there already."""
     first = loaded.get("step1")
     if first is None or not isinstance(first.settings, Step1Settings):
         settings = next(iter(loaded.values())).settings
         folder = run_folder(settings.output_dir, settings.memo_dir)
-        return read_run(folder, hashes)[1] if folder.manifest.exists() else None
+        return read_run(folder, hashes, untrusted)[1] if folder.manifest.exists() else None
     if first.settings.imports:
         imported = import_plan(first.settings, hashes, first.where).tasks
         _say_skipped(imported, first)

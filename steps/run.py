@@ -19,7 +19,7 @@ from steps.chained import all_units
 from steps.chained_steps import chained_step
 from steps.context import Context, open_context
 from steps.line_step import run_line_step
-from steps.manifest import read_run
+from steps.manifest import read_run, untrusted_by
 from steps.preflight import preflight
 from steps.step2_postprocess import postprocess
 from steps.step3_models import ModelCalls
@@ -32,8 +32,8 @@ from tasks.task import Task
 def run_step(step: str, path: Path, overrides: Sequence[str]) -> int:
     """Run one step; 0, or 1 where error rows remain or a metric valued no row. Raises EvaluationError."""
     loaded = load(path, step, overrides)
-    preflight({step: loaded}, FileHashes())
     every = load_all(path, overrides)
+    preflight({step: loaded}, FileHashes(), untrusted_by(every))
     with Workers(loaded.settings.processes) as workers:
         errors = _run(step, loaded, _context(loaded.settings, path, overrides, workers, every))
     return 1 if errors else 0
@@ -57,7 +57,8 @@ def _context(
     settings: Shared, path: Path, overrides: Sequence[str], workers: Workers, every: Mapping[str, Loaded]
 ) -> Context:
     """The context of a step of the file whose steps are `every`."""
-    context = open_context(settings, path, overrides, workers, whole_run=len(every) > 1)
+    untrusted = untrusted_by(every)
+    context = open_context(settings, path, overrides, workers, whole_run=len(every) > 1, untrusted=untrusted)
 
     def expected(step: str, task: Task) -> tuple[int, Spec] | None:
         if step not in every:
@@ -81,7 +82,7 @@ def _run(step: str, loaded: Loaded, context: Context) -> int:
             from steps.step1_plan import make_plan
 
             return generate(make_plan(settings, context.hashes, loaded.where), context)
-        manifest, tasks = read_run(context.folder, context.hashes)
+        manifest, tasks = read_run(context.folder, context.hashes, context.untrusted)
         units = all_units(manifest, tasks)
         match settings:
             case Step2Settings():

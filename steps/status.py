@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.config import Step1Settings, Step4Settings
+from pipeline.config import Shared, Step1Settings, Step4Settings
 from pipeline.config_load import Loaded, load_all
 from pipeline.console import show
 from pipeline.errors import InputError, gathered, raise_all
@@ -16,7 +16,7 @@ from pipeline.run_folder import STEPS
 from steps.chained import ChainedStep, all_units, input_faults, step_basis, step_reasons
 from steps.chained_steps import chained_step
 from steps.context import Context, open_context
-from steps.manifest import read_manifest, read_run
+from steps.manifest import read_manifest, read_run, untrusted_by
 from steps.step1_generation import reasons, unanswered
 from steps.step1_import import ImportPlan, import_plan, import_reasons
 from steps.step1_plan import Step1Plan, distinct, make_plan
@@ -54,7 +54,7 @@ def status(path: Path, overrides: Sequence[str]) -> int:
         settings = loaded["step4"].settings
         assert isinstance(settings, Step4Settings)
         with gathered(faults):
-            context = open_context(settings, path, overrides, whole_run=len(loaded) > 1)
+            context = _context(settings, path, overrides, loaded)
             show(f"reports: {_reports_state(settings, context, lines)}")
             if settings.lm_eval_layout is not None:
                 show(f"lm_eval's layout: {_layout_state(settings, context)}")
@@ -62,11 +62,16 @@ def status(path: Path, overrides: Sequence[str]) -> int:
     return 0
 
 
+def _context(settings: Shared, path: Path, overrides: Sequence[str], every: Mapping[str, Loaded]) -> Context:
+    """The context of a step of the file whose steps are `every`."""
+    return open_context(settings, path, overrides, whole_run=len(every) > 1, untrusted=untrusted_by(every))
+
+
 def _reports_state(settings: Step4Settings, context: Context, lines: Sequence[Line]) -> str:
     """The state of the files over all tasks; `lines` are those of the views that they follow from."""
     if not context.folder.manifest.exists():
         return NOT_MADE
-    basis = report_basis(settings, context, *read_run(context.folder, context.hashes))
+    basis = report_basis(settings, context, *read_run(context.folder, context.hashes, context.untrusted))
     reasons = report_reasons(basis, context)
     if reasons:
         return NOT_MADE if reasons == [NOT_MADE] else "out of date: " + "; ".join(reasons)
@@ -80,7 +85,7 @@ def _layout_state(settings: Step4Settings, context: Context) -> str:
 
     if not context.folder.report_lock.exists():
         return NOT_MADE
-    reasons = list(layout_reasons(settings, context, *read_run(context.folder, context.hashes)))
+    reasons = list(layout_reasons(settings, context, *read_run(context.folder, context.hashes, context.untrusted)))
     return "out of date: " + "; ".join(reasons) if reasons else FRESH
 
 
@@ -108,7 +113,7 @@ def _step_lines(
     first: list[Line] = []
     for step in (step for step in STEPS if step in loaded):
         settings = loaded[step].settings
-        context = open_context(settings, path, overrides, whole_run=len(loaded) > 1)
+        context = _context(settings, path, overrides, loaded)
         try:
             if isinstance(settings, Step1Settings):
                 lines = first = _first_lines(settings, loaded[step], context)
@@ -178,7 +183,7 @@ def _mixture(unit: Unit, context: Context) -> str:
 
 
 def _chained_lines(step: ChainedStep, context: Context) -> Iterator[Line]:
-    for unit in all_units(*read_run(context.folder, context.hashes)):
+    for unit in all_units(*read_run(context.folder, context.hashes, context.untrusted)):
         entry = LockFile(context.folder, step.before, unit.model).get(unit.task.name)
         faults = input_faults(step, unit, context, entry)
         if faults:

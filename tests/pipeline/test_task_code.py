@@ -354,3 +354,33 @@ def test_a_scorer_edited_while_the_run_works_counts_as_it_is_when_it_scores(own:
     text = HEAD + "process_docs: !function data.process_docs\nprocess_results: !function scoring.own.score\n"
     run(own, text + "metric_list:\n  - {metric: value, aggregation: mean}\n")
     assert figures(own)["value", "none"]["value"] == 0.25
+
+
+VALUED = HEAD + (
+    "process_results: !function own.process_results\nmetric_list:\n"
+    "  - {metric: length, aggregation: mean}\n  - {metric: pair, aggregation: !function own.longest}\n"
+)
+
+
+def test_trust_that_is_taken_back_holds_for_every_step(own: Project) -> None:
+    run(own, VALUED)
+    path = own.folder / "run.yaml"
+    path.write_text(path.read_text().replace("trust_task_code: true", "trust_task_code: false"))
+    line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if "trust_task_code" in text)
+    refused = "tasks/mine.yaml:10: the task file names Python code, own.longest, and running task code is off\n"
+    taken_back = f"Step 1 was run with trust_task_code: true, and run.yaml:{line} allows it no more.\n"
+    (own.folder / "tasks" / "own.py").write_text("raise SystemExit('this code ran')\n")
+    for step in ("step2", "step3", "step4"):
+        said = own.run(step, "run.yaml", expect=2).stderr
+        assert refused in said
+        assert said.endswith(taken_back)
+    assert taken_back in own.run("status", "run.yaml", expect=2).stderr
+    assert refused in own.run("all", "run.yaml", expect=2).stderr
+    typed = own.run("step3", "run.yaml", "--set", "trust_task_code=true", expect=2).stderr
+    assert "this code ran" in typed, "the command line wins over the file"
+
+
+def test_a_file_without_step_1_has_no_say_in_trust(own: Project) -> None:
+    run(own, VALUED)
+    (own.folder / "step3.yaml").write_text("output_dir: output/run\n")
+    assert "step3: 1 view up to date" in own.run("step3", "step3.yaml").stderr
