@@ -47,7 +47,7 @@ from steps.step4_lm_eval_run import ModelRun
 from steps.step4_lm_eval_samples import Samples
 from steps.step4_report_lock import report_reasons, write_report_lock
 from tasks.harness_configuration import alias, harness_configuration, version
-from tasks.task import PromptSettings, Task, TaskSet
+from tasks.task import Task, TaskSet
 
 _VERSION = 1  # raised when the code of the layout changes what it says
 _READ = ("step1", "step3", "step4")
@@ -203,12 +203,13 @@ class _Writer:
         }
 
     def _size(self, task: Task) -> int:
-        """How many documents the task has; those that were asked about, where its data are no longer here."""
+        """How many documents the task has; those that were asked about, where its data are no longer what they were."""
         asked = self.run.entries[task.name]
         rows = asked.counts.get("rows", 0)
         if asked.basis.settings.get("limit") is None and asked.basis.settings.get("samples") is None:
             return rows
         try:
-            return sum(1 for _ in task.examples(PromptSettings(num_fewshot=0)))
+            same = task.inputs().items() <= asked.basis.inputs.items()
+            return task.count() if same else rows
         except InputError:
             return rows

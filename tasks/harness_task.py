@@ -134,6 +134,9 @@ class HarnessTask:
         except NoSplitError as error:
             raise error.blamed(self.config.split_place(error.split)) from error
 
+    def count(self) -> int:
+        return sum(1 for _ in self._documents.read(self.config.eval_split))
+
     def examples(
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
     ) -> Iterator[Example]:

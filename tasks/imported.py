@@ -16,7 +16,6 @@ from pipeline.errors import DataError
 from pipeline.fingerprint import FileHashes
 from tasks.data_readers import Record
 from tasks.datasets import DataSource
-from tasks.documents import selected
 from tasks.formats import column, target_column
 from tasks.harness_task import HarnessTask
 from tasks.own_data import OwnDataTask
@@ -98,16 +97,14 @@ class LettersTask(HarnessTask):
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
     ) -> Iterator[Example]:
         """The documents with their letters. Raises DataError for letters of questions that are not there."""
-        answers = self._answers()
-        every = list(super().examples(settings))
-        beyond = sorted(set(answers) - {str(number) for number in range(len(every))})
+        answers, size = self._answers(), self.count()
+        beyond = sorted(set(answers) - {str(number) for number in range(size)})
         if beyond:
             fix = "The letters are of another version or split of the data; give the questions that were asked."
-            what = f"there is an answer to question {beyond[0]} of {self._subject}, which has {len(every)} questions"
+            what = f"there is an answer to question {beyond[0]} of {self._subject}, which has {size} questions"
             raise DataError(what, where=str(self._letters), fix=fix)
-        for example, asked in selected(every, limit, samples):
-            if asked:
-                yield replace(example, answer=answers.get(str(example.document.index)))
+        for example in super().examples(settings, limit, samples):
+            yield replace(example, answer=answers.get(str(example.document.index)))
 
     @property
     def _subject(self) -> str:

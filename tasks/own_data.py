@@ -95,6 +95,9 @@ class OwnDataTask:
     def inputs(self) -> dict[str, str]:
         return self._source.hashes(_SPLIT, self._file_hashes)
 
+    def count(self) -> int:
+        return sum(1 for _ in self._source.records(_SPLIT))
+
     def examples(
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
     ) -> Iterator[Example]:

@@ -106,6 +106,9 @@ class PythonTask:
         """The files that the class has read. Raises as `examples` does."""
         return self._made.data.inputs()
 
+    def count(self) -> int:
+        return len(self._made.documents)
+
     def class_version(self) -> Any:
         """What the class says of its version."""
         return getattr(self._class.load(), "VERSION", None)

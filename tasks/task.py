@@ -184,6 +184,10 @@ class Task(Protocol):
         """Content hashes of the files that the documents come from, by a name that a person knows."""
         ...
 
+    def count(self) -> int:
+        """How many documents there are, asked about or not. Raises InputError where they cannot be read."""
+        ...
+
     def examples(
         self, settings: PromptSettings, limit: int | float | None = None, samples: Sequence[int] | None = None
     ) -> Iterator[Example]:

@@ -177,6 +177,13 @@ def test_limit_counts_or_is_a_fraction_and_samples_choose(
         assert found[-1].document.doc_id.endswith("#2")  # the copies that are left out count
 
 
+def test_documents_are_counted_whether_or_not_they_can_be_asked_about(files: Files) -> None:
+    (task,) = load(files(one='TASKdoc_to_text: "{{missing}}"\n'), "one").tasks
+    assert task.count() == 3
+    with pytest.raises(TaskError, match="missing"):
+        next(iter(task.examples(PromptSettings())))
+
+
 def test_num_fewshot_of_the_run_wins_over_the_entry_and_that_over_the_file(files: Files) -> None:
     folder = files(one="TASK\nnum_fewshot: 1\n")
     (task,) = load(folder, {"name": "one", "num_fewshot": 0}).tasks
