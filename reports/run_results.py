@@ -24,7 +24,8 @@ class ReportedModel:
 class Comparison:
     """A model's figure less that of the baseline over `n` documents that both have, with error and interval.
 
-    `lost` and `lost_baseline`: values that the model, or the baseline, alone does not have.
+    `lost` and `lost_baseline`: values that the model, or the baseline, alone does not have. `documents`: those
+    that both have answered; `other_prompts`: how many of them were asked with another prompt than the baseline's.
     """
 
     model: str
@@ -39,6 +40,8 @@ class Comparison:
     method: str | None = None
     lost: int = 0
     lost_baseline: int = 0
+    other_prompts: int = 0
+    documents: int = 0
 
     @property
     def clear(self) -> bool:
@@ -112,4 +115,5 @@ class RunResults:
     comparisons: Sequence[Comparison] = ()
     distributions: Sequence[Distribution] = ()
     faults: Sequence[Faults] = ()
+    other_tokenizers: Sequence[str] = ()  # models whose tokenizer or chat template is not the baseline's
     skipped: Sequence[str] = ()  # tasks that the run left out for want of data

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reports.faults import lost_metrics, lost_sentences
 from reports.headlines import Headline
 from reports.layout import decimals_for, difference_text, figure_text, number, verdict
+from reports.other_prompts import other_prompts_sentences
 from reports.run_results import RunResults
 
 _LISTED = 6
@@ -36,6 +37,7 @@ def _fault_sentences(results: RunResults) -> list[str]:
     truncated = sum(one.truncated for one in results.faults)
     sentences = [left_out(results.skipped)] if results.skipped else []
     sentences += [f"{sentence}." for sentence in lost_sentences(lost_metrics(results.faults))]
+    sentences += [f"{sentence}." for sentence in other_prompts_sentences(results)]
     if errors:
         sentences.append(f"{errors} of {rows} rows of answers ended in errors and are left out of the figures.")
     if truncated:

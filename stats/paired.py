@@ -102,6 +102,26 @@ class KeyedColumn:
         )
 
 
+class KeyedHashes:
+    """What belongs to each document, as a 64-bit hash beside its key: 16 bytes a row."""
+
+    def __init__(self) -> None:
+        self._keys = array("q")
+        self._hashes = array("q")
+
+    def extend(self, keys: Sequence[int], hashes: Sequence[int]) -> None:
+        """Several rows: hashes of what each is of, and of what belongs to it."""
+        self._keys.extend(keys)
+        self._hashes.extend(hashes)
+
+    def differing(self, other: KeyedHashes) -> tuple[int, int]:
+        """How many keys have another hash in `other`, and how many both have. Keys that repeat count once."""
+        keys, others = (np.frombuffer(one._keys, dtype=np.int64) for one in (self, other))
+        _, own, theirs = np.intersect1d(keys, others, return_indices=True)
+        hashes, other_hashes = (np.frombuffer(one._hashes, dtype=np.int64) for one in (self, other))
+        return int(np.count_nonzero(hashes[own] != other_hashes[theirs])), len(own)
+
+
 def paired_mean(pairs: Pairs, confidence: float = 0.95) -> Difference:
     """The mean of d_i = model_i - baseline_i, its cluster-robust standard error, and mean ± t·se.
 

@@ -20,7 +20,7 @@ from pipeline.views import decode_line, read_lines
 from reports.run_results import QUANTILES, Comparison, Distribution, Faults, Spread
 from stats.distribution import histogram
 from stats.objects import ObjectColumn, difference_of_objects
-from stats.paired import KeyedColumn
+from stats.paired import KeyedColumn, KeyedHashes
 from steps.context import Context
 from steps.step4_aggregation import as_number
 from steps.step4_faults import FaultCount
@@ -41,15 +41,18 @@ class _Scored(msgspec.Struct):
     filter: str
     values: dict[str, Any]
     flags: dict[str, Any]
+    prompt_hash: str
 
 
 @dataclass
 class TaskScores:
-    """One model's values on one task, by filter and value name, and the faults of its rows."""
+    """One model's values on one task, by filter and value name, the prompts asked, and the faults of its rows."""
 
     task: Task
     columns: dict[tuple[str, str], KeyedColumn | ObjectColumn] = field(default_factory=dict)
     faults: FaultCount = field(default_factory=FaultCount)
+    prompts: KeyedHashes = field(default_factory=KeyedHashes)
+    _first_filter: str | None = None
 
     def add(self, rows: Sequence[_Scored]) -> None:
         """Take a chunk of rows in."""
@@ -59,6 +62,10 @@ class TaskScores:
         for name, members in by_filter.items():
             self.faults.add(name, members)
             self._take(name, members)
+            self._first_filter = self._first_filter or name
+            if name == self._first_filter:  # every filter has each document
+                sound = [row for row in members if row.status == "ok"]
+                self.prompts.extend([hash(row.doc_id) for row in sound], [hash(row.prompt_hash) for row in sound])
 
     def _take(self, filter_name: str, rows: Sequence[_Scored]) -> None:
         for name in dict.fromkeys(name for row in rows for name in row.values):
@@ -122,6 +129,7 @@ def read_scores(context: Context, model: str, task: Task) -> TaskScores:
 
 def _comparisons(model: str, scores: TaskScores, base: TaskScores, settings: Step4Settings) -> Iterator[Comparison]:
     task, confidence = scores.task, settings.confidence
+    other_prompts, documents = scores.prompts.differing(base.prompts)
     for (filter_name, name), column in scores.columns.items():
         other = base.columns.get((filter_name, name))
         kind = value_kind(task, name)
@@ -132,7 +140,8 @@ def _comparisons(model: str, scores: TaskScores, base: TaskScores, settings: Ste
             difference = find_aggregation(kind.aggregation).difference(column.pairs(other), confidence)
         else:
             continue
-        yield Comparison(model, task.name, name, filter_name, **asdict(difference))
+        fields = asdict(difference) | {"other_prompts": other_prompts, "documents": documents}
+        yield Comparison(model, task.name, name, filter_name, **fields)
 
 
 def primary_metric(task: Task, names: Iterable[str], before: Sequence[str] = ()) -> str | None:

@@ -18,6 +18,7 @@ from reports.faults import lost_metrics, lost_sentences
 from reports.html import report_html
 from reports.json_file import all_results_json
 from reports.llm_evaluation import ModelSummary, results_table_csv, results_table_markdown
+from reports.other_prompts import other_prompts_sentences
 from reports.run_results import RunResults
 from reports.summary import left_out
 from reports.table import faults_markdown, results_markdown
@@ -105,7 +106,9 @@ def _write(context: Context, results: RunResults, summaries: Sequence[ModelSumma
     sections += [section for section in (faults_markdown(results.faults),) if section]
     notes = [left_out(results.skipped)] if results.skipped else []
     notes += [f"{sentence}." for sentence in lost_sentences(lost_metrics(results.faults))]
-    sections += notes
+    for sentence in (asked_otherwise := other_prompts_sentences(results)):
+        warn(sentence)
+    sections += [*notes, *(f"{sentence}." for sentence in asked_otherwise)]
     contents = {
         "all_results.json": all_results_json(rows, compared, results.baseline),
         "results.csv": results_csv(rows),

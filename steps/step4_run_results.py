@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.config import Step4Settings
 from pipeline.console import warn
+from pipeline.lock_file import LockFile
 from pipeline.near import listed
 from pipeline.rows import AggregateRow
 from reports.run_results import Comparison, ReportedModel, RunResults
@@ -49,9 +50,17 @@ def run_results(
         confidence=settings.confidence,
         comparisons=[*comparisons, *_group_comparisons(tasks.groups, comparisons, names, settings.confidence)],
         distributions=[one.distribution for one in compared if one.distribution is not None],
+        other_tokenizers=[name for name in names if baseline and _other_tokenizer(name, baseline, tasks, context)],
         faults=[faults for one in compared for faults in one.faults],
         skipped=manifest.skipped,
     )
+
+
+def _other_tokenizer(model: str, baseline: str, tasks: TaskSet, context: Context) -> bool:
+    """Whether requests of some task went through another tokenizer or chat template than the baseline's."""
+    own, others = (LockFile(context.folder, "step1", name).entries() for name in (model, baseline))
+    both = [(own[task.name], others[task.name]) for task in tasks.tasks if task.name in own and task.name in others]
+    return any(one.basis.settings.get("tokenizer") != other.basis.settings.get("tokenizer") for one, other in both)
 
 
 def _reported(model: ModelRecord) -> ReportedModel:
@@ -130,4 +139,6 @@ def _mean_difference(members: Sequence[Comparison], weighted: bool, confidence: 
         "method": mean.method,
         "lost": sum(member.lost for member in members),
         "lost_baseline": sum(member.lost_baseline for member in members),
+        "other_prompts": sum(member.other_prompts for member in members),
+        "documents": sum(member.documents for member in members),
     }

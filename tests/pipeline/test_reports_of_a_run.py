@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import statistics
 
 from tests.project import Project
@@ -64,3 +65,33 @@ def test_answers_from_the_memo_have_no_speed_and_the_report_is_written_again(fin
     assert (run / "report.html").exists()
     predicted = json.loads((run / "base" / "predict_results.json").read_text())
     assert predicted["predict_samples_per_second"] is None
+
+
+def test_models_that_were_not_asked_the_same_are_told_of(finished: Project) -> None:
+    run = finished.folder / "output" / "run"
+    changed = run / "sft__checkpoint-100" / "gsm8k" / "step3_evaluation.jsonl"
+    rows = [json.loads(line) for line in changed.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        row["prompt_hash"] = "0" * 16 if row["index"] < 3 else row["prompt_hash"]
+    changed.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    lock = run / "sft__checkpoint-200" / "step1.lock.json"
+    lock.write_text(re.sub(r'"tokenizer": ?"', '"tokenizer": "other', lock.read_text(encoding="utf-8")))
+    done = finished.run("step4", str(finished.write_settings()), "--set", "allow_stale=true")
+    beside = "3 of 12 documents with other prompts"
+    prompts = "3 of 12 documents of gsm8k were asked of sft__checkpoint-100 with other prompts than of base"
+    template = "sft__checkpoint-200 was asked through another tokenizer or chat template than base"
+    for sentence in (prompts, template):
+        assert f"warning: {sentence}" in done.stderr
+        for name in ("results.md", "report.html"):
+            assert (run / name).read_text(encoding="utf-8").count(sentence) == 1
+    assert (run / "results.md").read_text(encoding="utf-8").count(beside) == 8, "of four values in two filters"
+    results = json.loads((run / "all_results.json").read_text(encoding="utf-8"))
+    counted = {
+        (model, task): {
+            (figure["difference"]["other_prompts"], figure["difference"]["documents"]) for figure in by_name.values()
+        }
+        for model in ("sft__checkpoint-100", "sft__checkpoint-200")
+        for task, by_name in results[model].items()
+    }
+    assert counted.pop(("sft__checkpoint-100", "gsm8k")) == {(3, 12)}
+    assert {count for found in counted.values() for count, _ in found} == {0}

@@ -16,7 +16,7 @@ from pipeline.errors import MetricError
 from stats.bootstrap import bootstrap, cluster_sums
 from stats.distribution import histogram
 from stats.mean import Column
-from stats.paired import KeyedColumn, paired_corpus, paired_mean
+from stats.paired import KeyedColumn, KeyedHashes, paired_corpus, paired_mean
 from stats.vectors import VectorColumn
 
 
@@ -154,3 +154,18 @@ def test_histograms_have_common_bins_and_quantiles():
     assert "c" not in drawn.spreads
     assert histogram({"a": np.array([1.0, 1.0])}, (0.5,)) is None
     assert histogram({}, (0.5,)) is None
+
+
+def hashes(**belonging):
+    column = KeyedHashes()
+    for key, value in belonging.items():
+        column.extend([hash(key)], [hash(value)])
+    return column
+
+
+def test_what_differs_is_counted_over_the_keys_that_both_have():
+    one = hashes(a="x", b="y", c="z", own="x")
+    one.extend([hash("b"), hash("a")], [hash("y"), hash("x")])  # rows of one document
+    assert one.differing(hashes(c="other", b="y", a="other", theirs="z")) == (2, 3)
+    assert one.differing(one) == (0, 4)
+    assert one.differing(hashes()) == hashes().differing(one) == (0, 0)
