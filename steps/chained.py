@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -87,29 +87,20 @@ def run_units(
     with (
         one_configuration(context.folder.os_lock(step.name), configuration, context.about()),
         closing(
-            claim(context.folder, step.name, units, lambda unit: step_reasons(step, unit, basis(unit), context))
+            claim(context.folder, step.name, units, lambda unit: view_reasons(step.name, unit, basis(unit), context))
         ) as claimed,
     ):
         for unit in claimed:
-            _work(step, unit, basis(unit), context, compute)
-    found = [step.lock_file(unit, context).get(unit.task.name) for unit in units]
-    entries = [entry for entry in found if entry is not None]
-    errors = sum(entry.counts.get("errors", 0) for entry in entries)
-    say(up_to_date(step.name, len(units), errors))
-    say_errors(entries)
-    return errors
+            make_view(step.name, unit, basis(unit), context, compute)
+    return say_end(step.name, units, context)
 
 
-def _work(
-    step: ChainedStep,
-    unit: Unit,
-    basis: Basis,
-    context: Context,
-    compute: Callable[[Unit, Basis], Computed],
+def make_view(
+    step: str, unit: Unit, basis: Basis, context: Context, compute: Callable[[Unit, Basis], Computed]
 ) -> None:
-    """One unit's view, its lock entry `running` before and `done` after."""
+    """Have `compute` write one unit's view, its lock entry `running` before and `done` after."""
     began = time.monotonic()
-    lock = step.lock_file(unit, context)
+    lock = LockFile(context.folder, step, unit.model)
     entry = Entry(state="running", basis=basis, run=context.record, started=now())
     lock.put(unit.task.name, entry)
     entry.view, entry.counts, entry.failed, errors = compute(unit, basis)
@@ -173,10 +164,20 @@ def _chain_faults(step: ChainedStep, unit: Unit, context: Context) -> Iterator[t
             )
 
 
-def step_reasons(step: ChainedStep, unit: Unit, basis: Basis, context: Context) -> list[str]:
+def view_reasons(step: str, unit: Unit, basis: Basis, context: Context) -> list[str]:
     """Why the step's view of `unit` is not what `basis` gives; none where it is fresh."""
-    entry = step.lock_file(unit, context).get(unit.task.name)
-    return why_stale(entry, basis, step.view(unit, context), context.hashes)
+    entry = LockFile(context.folder, step, unit.model).get(unit.task.name)
+    return why_stale(entry, basis, context.folder.view(step, unit.model, unit.task.name), context.hashes)
+
+
+def say_end(step: str, units: Sequence[Unit], context: Context) -> int:
+    """Say how the units' views stand; the number of error rows in them."""
+    found = [LockFile(context.folder, step, unit.model).get(unit.task.name) for unit in units]
+    entries = [entry for entry in found if entry is not None]
+    errors = sum(entry.counts.get("errors", 0) for entry in entries)
+    say(up_to_date(step, len(units), errors))
+    say_errors(entries)
+    return errors
 
 
 def up_to_date(step: str, views: int, errors: int) -> str:

@@ -13,12 +13,12 @@ from pipeline.errors import InputError, gathered, raise_all
 from pipeline.lock_file import LockFile
 from pipeline.memo import FILE_NAME, MemoReader
 from pipeline.run_folder import STEPS
-from steps.chained import ChainedStep, all_units, input_faults, step_basis, step_reasons
+from steps.chained import ChainedStep, all_units, input_faults, step_basis, view_reasons
 from steps.chained_steps import chained_step
 from steps.context import Context, open_context
 from steps.manifest import read_manifest, read_run, untrusted_by
 from steps.step1_generation import reasons, unanswered
-from steps.step1_import import ImportPlan, import_plan, import_reasons
+from steps.step1_import import ImportPlan, import_plan
 from steps.step1_plan import Step1Plan, distinct, make_plan
 from steps.step4_report_lock import report_basis, report_reasons
 from steps.units import Unit
@@ -160,7 +160,7 @@ def step1_lines(plan: Step1Plan, context: Context) -> Iterator[Line]:
 
 def _import_lines(plan: ImportPlan, context: Context) -> Iterator[Line]:
     for unit in plan.units:
-        state = "; ".join(import_reasons(plan, unit, context)) or FRESH
+        state = "; ".join(view_reasons("step1", unit, plan.basis(unit), context)) or FRESH
         yield Line("step1", unit.model, unit.task.name, state)
 
 
@@ -190,7 +190,7 @@ def _chained_lines(step: ChainedStep, context: Context) -> Iterator[Line]:
             state = NOT_MADE if faults == [NOT_MADE] else f"waits for {step.before}, which is " + "; ".join(faults)
         else:
             basis = step_basis(step, unit, context, allow_stale=False)
-            state = "; ".join(step_reasons(step, unit, basis, context)) or FRESH
+            state = "; ".join(view_reasons(step.name, unit, basis, context)) or FRESH
         yield Line(step.name, unit.model, unit.task.name, state)
 
 

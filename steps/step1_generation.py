@@ -14,7 +14,7 @@ from pipeline.console import log_detail, say
 from pipeline.errors import StorageError
 from pipeline.fingerprint import canonical, digest
 from pipeline.interrupts import at_interrupt
-from pipeline.lock_file import Basis, Entry, LockFile, why_stale
+from pipeline.lock_file import Basis, Entry, LockFile
 from pipeline.memo import Failure, Memo, MemoReader
 from pipeline.os_locks import one_configuration
 from pipeline.progress import Progress
@@ -22,7 +22,7 @@ from pipeline.requests import CallFailure, GenerateResult, Request, Result, Scor
 from pipeline.rows import encode_row
 from pipeline.views import ViewSummary, ViewWriter
 from steps.calls import Call
-from steps.chained import now
+from steps.chained import now, view_reasons
 from steps.context import Context
 from steps.lazy_engine import LazyEngine
 from steps.manifest import write_manifest
@@ -69,8 +69,7 @@ def generate(plan: Step1Plan, context: Context) -> int:
 def reasons(plan: Step1Plan, unit: Unit, context: Context) -> list[str]:
     """Why the unit's view is not what the plan gives; none where it is fresh."""
     entry = LockFile(context.folder, "step1", unit.model).get(unit.task.name)
-    view = context.folder.view("step1", unit.model, unit.task.name)
-    stale = why_stale(entry, plan.basis(unit), view, context.hashes)
+    stale = view_reasons("step1", unit, plan.basis(unit), context)
     if not stale and entry is not None and entry.counts.get("given_up"):
         before, now_allowed = entry.run["configuration"]["max_attempts"], plan.settings.max_attempts
         if now_allowed > before:

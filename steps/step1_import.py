@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -10,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.config import Step1Settings
-from pipeline.console import say
 from pipeline.errors import DataError, InputError
 from pipeline.fingerprint import FileHashes, digest
-from pipeline.lock_file import Basis, Entry, LockFile, why_stale
+from pipeline.lock_file import Basis
 from pipeline.os_locks import one_configuration
 from pipeline.rows import ErrorRecord, GenerationRow, RequestRecord, encode_row, to_plain
-from pipeline.views import ViewSummary, ViewWriter
-from steps.chained import now
+from pipeline.views import ViewWriter
+from steps.chained import Computed, make_view, say_end, view_reasons
 from steps.context import Context
+from steps.line_step import Failures, count_in
 from steps.manifest import Manifest, ModelRecord, make_manifest, write_manifest
 from steps.step1_plan import Where, run_tasks
 from steps.step1_rows import generation_row
@@ -103,46 +102,35 @@ def _models(settings: Step1Settings, where: Where) -> list[str]:
 
 def import_predictions(plan: ImportPlan, context: Context) -> int:
     """Bring the views of step 1 up to date; the number of error rows in them. Raises EvaluationError."""
+
+    def reasons(unit: Unit) -> list[str]:
+        return view_reasons("step1", unit, plan.basis(unit), context)
+
+    def write(unit: Unit, _basis: Basis) -> Computed:
+        return _write(unit, plan.settings, context)
+
     with one_configuration(context.folder.os_lock("step1"), digest(plan.configuration()), context.about()):
         write_manifest(context.folder, plan.manifest())
         show_tasks(plan.tasks.tasks, plan.settings, _prompts(plan.settings), as_json)
-        claimed = claim(context.folder, "step1", plan.units, lambda unit: import_reasons(plan, unit, context))
-        with closing(claimed) as units:
+        with closing(claim(context.folder, "step1", plan.units, reasons)) as units:
             for unit in units:
-                _import_unit(unit, plan, context)
-    entries = [LockFile(context.folder, "step1", unit.model).get(unit.task.name) for unit in plan.units]
-    errors = sum(entry.counts.get("errors", 0) for entry in entries if entry)
-    say(f"step1: {len(entries)} views of predictions up to date" + (f", {errors} error rows" if errors else ""))
-    return errors
+                make_view("step1", unit, plan.basis(unit), context, write)
+    return say_end("step1", plan.units, context)
 
 
-def import_reasons(plan: ImportPlan, unit: Unit, context: Context) -> list[str]:
-    """Why the unit's view is not what the plan gives; none where it is fresh."""
-    entry = LockFile(context.folder, "step1", unit.model).get(unit.task.name)
-    view = context.folder.view("step1", unit.model, unit.task.name)
-    return why_stale(entry, plan.basis(unit), view, context.hashes)
-
-
-def _import_unit(unit: Unit, plan: ImportPlan, context: Context) -> None:
-    began = time.monotonic()
-    lock = LockFile(context.folder, "step1", unit.model)
-    entry = Entry(state="running", basis=plan.basis(unit), run=dict(context.record), started=now())
-    lock.put(unit.task.name, entry)
-    entry.view, counts = _write(unit, plan.settings, context)
-    entry.state, entry.finished, entry.seconds = "done", now(), round(time.monotonic() - began, 3)
-    entry.counts = dict(counts)
-    lock.put(unit.task.name, entry)
-
-
-def _write(unit: Unit, settings: Step1Settings, context: Context) -> tuple[ViewSummary, Counter[str]]:
+def _write(unit: Unit, settings: Step1Settings, context: Context) -> Computed:
     counts: Counter[str] = Counter()
+    errors: Failures = {}
     with ViewWriter(context.folder.view("step1", unit.model, unit.task.name)) as writer:
         for row in _rows(unit, settings):
             writer.write(encode_row(row))
-            counts.update(rows=1, errors=int(row.status == "error"))
+            counts["rows"] += 1
+            if row.error is not None:
+                counts["errors"] += 1
+                count_in(errors, {row.error.type: (1, row.error.message)})
         if not counts["rows"]:
             raise DataError(f"the predictions of {unit.model} for {unit.task.name} hold no answer at all")
-        return writer.commit(), counts
+        return Computed(writer.commit(), dict(counts), failed={}, errors=errors)
 
 
 def _rows(unit: Unit, settings: Step1Settings) -> Iterator[GenerationRow]:

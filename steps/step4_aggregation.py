@@ -152,8 +152,7 @@ class _Columns:
                 continue
             for name in names:
                 yield AggregateRow(
-                    model=unit.model,
-                    task=unit.task.name,
+                    **_identity(unit),
                     metric=name,
                     filter=filter_name,
                     slice=part,
@@ -161,7 +160,6 @@ class _Columns:
                     n=0,
                     errors=errors,
                     higher_is_better=value_kind(unit.task, name).higher_is_better,
-                    num_fewshot=unit.task.num_fewshot,
                 )
 
     def errors_by_filter(self) -> dict[str, int]:
@@ -174,19 +172,20 @@ class _Columns:
             kind = value_kind(unit.task, name)
             estimate = _estimate(self._columns[key], kind, spec)
             yield AggregateRow(
-                model=unit.model,
-                task=unit.task.name,
+                **_identity(unit),
                 metric=name,
                 filter=filter_name,
                 slice=part,
                 **estimate_fields(estimate),
                 errors=self._errors[filter_name, part],
                 higher_is_better=kind.higher_is_better,
-                num_fewshot=unit.task.num_fewshot,
             )
-        identity = {"model": unit.model, "task": unit.task.name, "num_fewshot": unit.task.num_fewshot}
         plain = {key: column for key, column in self._columns.items() if not isinstance(column, ObjectColumn)}
-        yield from slice_group_rows(plain, self._errors, unit.task, spec["confidence"], identity)
+        yield from slice_group_rows(plain, self._errors, unit.task, spec["confidence"], _identity(unit))
+
+
+def _identity(unit: Unit) -> dict[str, Any]:
+    return {"model": unit.model, "task": unit.task.name, "num_fewshot": unit.task.num_fewshot}
 
 
 def _estimate(column: AnyColumn | ObjectColumn, kind: ValueKind, spec: Spec) -> Estimate:
