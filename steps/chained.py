@@ -57,9 +57,6 @@ class ChainedStep:
     def view(self, unit: Unit, context: Context) -> Path:
         return context.folder.view(self.name, unit.model, unit.task.name)
 
-    def lock_file(self, unit: Unit, context: Context) -> LockFile:
-        return LockFile(context.folder, self.name, unit.model)
-
 
 def all_units(manifest: Manifest, tasks: TaskSet) -> list[Unit]:
     """Every model on every task; task by task, so that models can be compared early."""

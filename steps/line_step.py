@@ -56,7 +56,7 @@ def run_line_step(step: LineStep, settings: Shared, context: Context, units: lis
     Raises StaleInputError.
     """
     errors = run_units(step, settings, context, units, lambda unit, basis: _compute(step, unit, basis, context))
-    entries = [(unit, step.lock_file(unit, context).get(unit.task.name)) for unit in units]
+    entries = [(unit, LockFile(context.folder, step.name, unit.model).get(unit.task.name)) for unit in units]
     lost = [
         Lost(unit.task.name, unit.model, metric, reason)
         for unit, entry in entries

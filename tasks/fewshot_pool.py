@@ -7,9 +7,8 @@ from typing import Any
 from pipeline.errors import TaskError
 from tasks.fewshot import FirstSampler, Overlap, OwnSampler, RandomSampler, Sampler
 from tasks.split_documents import SplitDocuments
-from tasks.task_code import CODE_ERRORS, load_function
+from tasks.task_code import CODE_ERRORS, loaded
 from tasks.task_config import TaskConfig
-from tasks.task_file import FunctionReference
 
 
 class FewshotPool:
@@ -21,8 +20,8 @@ class FewshotPool:
         self._where = config.file.where("num_fewshot" if config.num_fewshot else "task")
         self._kind = config.fewshot_config.get("sampler", "default")
         self._named: str | None = config.fewshot_config.get("split", config.fewshot_split)
-        self._samples = _loaded(config.fewshot_config.get("samples"), trusted)
-        self._own_sampler = _loaded(self._kind, trusted)
+        self._samples = loaded(config.fewshot_config.get("samples"), trusted)
+        self._own_sampler = loaded(self._kind, trusted)
         self._pool: list[dict[str, Any]] | None = None
 
     @property
@@ -75,7 +74,3 @@ class FewshotPool:
         if not isinstance(samples, list) or not all(isinstance(one, dict) for one in samples):
             raise TaskError("`samples` of fewshot_config must be a list of documents", where=where)
         return samples
-
-
-def _loaded(value: Any, trusted: bool) -> Any:
-    return load_function(value, trusted) if isinstance(value, FunctionReference) else value

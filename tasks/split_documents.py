@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import TaskError
 from tasks.datasets import DataSource, without_progress_bars
 from tasks.seeds import Seeds
-from tasks.task_code import CODE_ERRORS, load_function
+from tasks.task_code import CODE_ERRORS, loaded
 from tasks.task_config import TaskConfig
 from tasks.task_file import FunctionReference
 
@@ -22,11 +22,10 @@ class SplitDocuments:
         """Raises TaskError where `process_docs` is named and task code is not trusted."""
         self.source = source
         self._seeds = seeds
-        self._config = config
         self._process = config.process_docs
-        self._own = _loaded(config.process_docs, trusted)
+        self._own: ProcessDocs | None = loaded(config.process_docs, trusted)
         self._fewshot_process: FunctionReference | None = config.fewshot_config.get("process_docs", self._process)
-        self._fewshot = _loaded(self._fewshot_process, trusted)
+        self._fewshot: ProcessDocs | None = loaded(self._fewshot_process, trusted)
 
     def read(self, split: str) -> Iterator[dict[str, Any]]:
         """The documents that are asked about."""
@@ -51,7 +50,3 @@ class SplitDocuments:
             what = f"process_docs fails on the split {split}: {type(error).__name__}: {error}"
             raise TaskError(what, where=reference.where) from error
         yield from processed
-
-
-def _loaded(reference: FunctionReference | None, trusted: bool) -> ProcessDocs | None:
-    return load_function(reference, trusted) if reference is not None else None

@@ -39,6 +39,11 @@ def load_function(reference: FunctionReference, trusted: bool) -> Callable[..., 
     return load_code(task_code(reference, trusted, FileHashes()))
 
 
+def loaded(value: Any, trusted: bool) -> Any:
+    """A setting's value, and where it names a function, that function. Raises as `load_function` does."""
+    return load_function(value, trusted) if isinstance(value, FunctionReference) else value
+
+
 def load_code(code: TaskCode) -> Callable[..., Any]:
     """The function or class, once trust is established. Raises TaskError where it cannot be loaded, or has changed."""
     if not code.path.is_file():
