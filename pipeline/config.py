@@ -318,6 +318,10 @@ class Step1Settings(Shared):
         asked = self.apply_chat_template
         return asked if isinstance(asked, str) and asked != "auto" else None
 
+    def samples_of(self, task: str) -> list[int] | None:
+        """The chosen documents of a task; None for all within its limit."""
+        return (self.samples or {}).get(task)
+
     @property
     def imports(self) -> bool:
         """Whether the answers are predictions of another tool."""

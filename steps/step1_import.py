@@ -23,7 +23,7 @@ from steps.step1_plan import Where, run_tasks
 from steps.step1_rows import generation_row
 from steps.units import Unit, claim
 from steps.write_out import as_json, show_tasks
-from tasks.task import Example, PromptSettings, Task, TaskSet
+from tasks.task import Example, PromptSettings, TaskSet
 
 VERSION = 1
 
@@ -63,7 +63,7 @@ class ImportPlan:
                 "task": to_plain(unit.task.request_basis(), f"the definition of {unit.task.name}"),
                 "prompt": to_plain(vars(_prompts(settings)), "the prompt settings"),
                 "limit": unit.task.limit,
-                "samples": _samples(settings, unit.task),
+                "samples": settings.samples_of(unit.task.name),
             },
         )
 
@@ -135,7 +135,7 @@ def _write(unit: Unit, settings: Step1Settings, context: Context) -> Computed:
 
 def _rows(unit: Unit, settings: Step1Settings) -> Iterator[GenerationRow]:
     task = unit.task
-    for example in task.examples(_prompts(settings), task.limit, _samples(settings, task)):
+    for example in task.examples(_prompts(settings), task.limit, settings.samples_of(task.name)):
         yield _row(unit, example)
 
 
@@ -150,8 +150,3 @@ def _row(unit: Unit, example: Example) -> GenerationRow:
 
 def _prompts(settings: Step1Settings) -> PromptSettings:
     return PromptSettings(fewshot_seed=settings.fewshot_seed, system_instruction=settings.system_instruction)
-
-
-def _samples(settings: Step1Settings, task: Task) -> list[int] | None:
-    """The chosen documents of the task; None for all within its limit."""
-    return (settings.samples or {}).get(task.name)

@@ -188,7 +188,7 @@ class Step1Plan:
             "replicate": sampling.replicate,
             "repeats": sampling.repeats,
             "limit": task.limit,
-            "samples": self.samples(task),
+            "samples": self.settings.samples_of(task.name),
         }
 
     def sampling(self, task: Task) -> Sampling:
@@ -247,7 +247,7 @@ class Step1Plan:
         """The task's documents with their requests; kept for the next model, which is asked the same."""
         if self._examples is None or self._examples[0] != task.name:
             before = self._task_basis(task)
-            chosen = self.samples(task)
+            chosen = self.settings.samples_of(task.name)
             examples = list(task.examples(self.prompt_settings, task.limit, chosen))
             lacking = set(chosen or ()) - {example.document.index for example in examples}
             if lacking:
@@ -261,10 +261,6 @@ class Step1Plan:
                 )
             self._examples = (task.name, examples)
         return self._examples[1]
-
-    def samples(self, task: Task) -> list[int] | None:
-        """The chosen documents of the task; None for all within its limit."""
-        return (self.settings.samples or {}).get(task.name)
 
     def try_prompts(self, tasks: Iterable[Task]) -> None:
         """Render the first document of each task: a missing column must not come to light hours later.

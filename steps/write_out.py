@@ -26,8 +26,7 @@ def show_tasks(
         if settings.show_config:
             say(f"configuration of {task.name}:\n{configuration_yaml(task)}".rstrip("\n"))
         if settings.write_out:
-            chosen = (settings.samples or {}).get(task.name)
-            first = next(iter(task.examples(prompts, 1, chosen)), None)
+            first = next(iter(task.examples(prompts, 1, settings.samples_of(task.name))), None)
             if first is not None:
                 say(_written_out(task, first, text))
 
