@@ -68,13 +68,23 @@ class DocumentField:
 
 
 class TextField(DocumentField):
-    """A field that must give text: question, description, prefix."""
+    """A field that must give text: question, description."""
 
     def text(self, data: Data, label: str) -> str:
         value, _ = self.read(data, label)
         if not isinstance(value, str):
             raise self.fault(f"this must give text, and gives {_shown(value)}", label)
         return value
+
+
+class PrefixField(DocumentField):
+    """The beginning of the answer; a document without one may have null in its column."""
+
+    def text(self, data: Data, label: str) -> str:
+        value, _ = self.read(data, label)
+        if value is not None and not isinstance(value, str):
+            raise self.fault(f"this must give text, and gives {_shown(value)}", label)
+        return value or ""
 
 
 class QuestionField(DocumentField):

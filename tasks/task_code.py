@@ -20,6 +20,7 @@ from pipeline.fingerprint import FileHashes, digest
 from pipeline.near import did_you_mean
 from tasks.code_content import code_content
 from tasks.index import BUNDLED
+from tasks.own_generators import note_generators
 from tasks.task import TaskCode
 from tasks.task_file import FunctionReference, shown
 
@@ -143,6 +144,8 @@ def _module(code: TaskCode) -> Any:
             del sys.modules[loaded]
         what = f"{shown(code.path)}, or what it imports, was changed while the run was working"
         raise TaskError(what, where=code.where, fix="Run the same command again.")
+    for loaded in [one for one in sys.modules if one.startswith(package)]:
+        note_generators(vars(sys.modules[loaded]))
     return module
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.document_fields import ChoicesField, Data, QuestionField, Target, TargetField, TextField
+from tasks.document_fields import ChoicesField, Data, PrefixField, QuestionField, Target, TargetField
 from tasks.task_config import FieldValue, TaskConfig
 
 
@@ -24,7 +24,7 @@ class TaskFields:
         self.question = QuestionField(*question, trusted, has_choices)
         self.target = TargetField(*target, trusted, has_choices, free=config.process_results is not None)
         self.choices = ChoicesField(*choices, trusted) if choices[0] is not None else None
-        self._prefix = TextField(*prefix, trusted) if prefix[0] is not None else None
+        self._prefix = PrefixField(*prefix, trusted) if prefix[0] is not None else None
 
     def prefix(self, data: Data, label: str) -> str:
         """The beginning of the answer that is given; empty where there is none."""

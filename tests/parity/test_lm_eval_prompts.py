@@ -206,6 +206,10 @@ VARIANTS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         MULTIPLE | {"test_split": "test", "fewshot_split": "train", "gen_prefix": "{{hint}}"},
     ),
     "prefix from a column": (TEXTS, GENERATED | {"test_split": "test", "fewshot_split": "train", "gen_prefix": "long"}),
+    "prefix that some documents lack": (
+        [{**text, "long": None if number % 3 else "So"} for number, text in enumerate(TEXTS)],
+        GENERATED | {"test_split": "test", "fewshot_split": "train", "gen_prefix": "long"},
+    ),
     "other examples than questions": (
         TEXTS,
         GENERATED
