@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -14,7 +17,8 @@ from tests.parity.harness_prompts.shapes import KINDS, Shape, Style, leaves, lik
 _DOCUMENTS = 5  # of the split that is asked about
 _TRIES = 60
 _MENDED = 40  # columns and values that are found only by a KeyError
-_HOPELESS = (OSError, ImportError)  # the network, or a package that is not there
+_SECONDS = 8.0  # of computing, for one try
+_HOPELESS = (OSError, ImportError)  # the network, a package that is not there, or no end
 
 
 class NoDataError(Exception):
@@ -51,15 +55,16 @@ class _Search:
 
     def _accepted(self, style: Style = "plain") -> tuple[Splits, Reference] | None:
         """The documents and the task over them, if lm_eval takes them."""
+        splits = self._splits(style)
         try:
-            splits = self._splits(style)
-            made = Reference(self.config, splits)
-            made.requests(PromptSettings(num_fewshot=0))
-            for document in made.task.eval_docs:
-                _check_sense(made.task, document)
-            if self.scored:
-                made.answer(Random(0))
-                made.scored()
+            with _ended_in_time():
+                made = Reference(self.config, splits)
+                made.requests(PromptSettings(num_fewshot=0))
+                for document in made.task.eval_docs:
+                    _check_sense(made.task, document)
+                if self.scored:
+                    made.answer(Random(0))
+                    made.scored()
         except Exception as error:  # noqa: BLE001 - whatever lm_eval and the task's code raise is an answer
             self.error = error
             return None
@@ -127,6 +132,22 @@ class _Search:
             line = trace.tb_lineno if trace.tb_frame.f_code.co_filename.endswith("lm_eval/api/task.py") else 0
             trace = trace.tb_next
         return int(line > 1000), line
+
+
+@contextmanager
+def _ended_in_time() -> Iterator[None]:
+    """Task code that tries until something comes out, which of these documents never does, is interrupted."""
+
+    def interrupt(*_: object) -> None:
+        raise TimeoutError("the task's code does not come to an end")
+
+    before = signal.signal(signal.SIGVTALRM, interrupt)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def _check_sense(task: Any, document: Any) -> None:

@@ -51,7 +51,8 @@ def _learn_field(name: str, value: Any, document: ProbeDocument, config: Mapping
     if callable(value):
         found = _attempt(lambda: value(document))
     elif isinstance(value, str) and value and "{" not in value:
-        found = document[value] if _COLUMN.fullmatch(value) and name != "description" else None
+        is_column = value.isidentifier() if name == "gen_prefix" else _COLUMN.fullmatch(value) and name != "description"
+        found = document[value] if is_column else None
     elif isinstance(value, str):
         found = _render(value, document)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tasks.own_generators import note_generators, rewind_generators
 from tasks.task import PromptSettings
 from tests.parity.harness_prompts import answers
 
@@ -40,6 +42,8 @@ def read_config(path: Path) -> dict[str, Any]:
     from lm_eval.tasks._yaml_loader import load_yaml
 
     config = load_yaml(path)
+    for function in filter(inspect.isfunction, config.values()):
+        note_generators(function.__globals__)
     return {key: value for key, value in config.items() if key not in ("tag", "group", "task_list")}
 
 
@@ -173,6 +177,7 @@ def _sown(function: Callable[..., Any]) -> Callable[..., Any]:
 
         random.seed(0)
         np.random.seed(1234)
+        rewind_generators()
         return function(*arguments, **settings)
 
     return sown

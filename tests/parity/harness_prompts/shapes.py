@@ -144,7 +144,7 @@ def _made_list(shape: Shape, kind: str, number: int, style: Style) -> Any:
 def _text(shape: Shape, number: int, style: Style) -> str | None:
     gap = (number + len(shape.name)) % 5  # not all columns of a document at once
     if style == "gaps" and gap < 2:
-        return None if gap else ""
+        return None if gap and not shape.is_text() else ""
     start = f"{shape.starts[number % len(shape.starts)]} " if shape.starts else ""
     plain = start + f"{shape.name.strip()} {number}" + "".join(f" {part} {shape.name}" for part in shape.parts)
     return _ODD[number % len(_ODD)].format(plain) if style != "plain" else plain
