@@ -102,7 +102,7 @@ class _Rows:
     def done(self, chunk: Chunk, whole: WholeValues | None = None) -> LinesDone:
         """The chunk's lines; with the values of pipelines that have seen the whole task."""
         number, lines = chunk
-        counts: Counter[str] = Counter(documents=len(lines))
+        counts: Counter[str] = Counter(documents=len(lines), errors=0)
         errors: Failures = {}
         encoded = []
         for offset, line in enumerate(lines):

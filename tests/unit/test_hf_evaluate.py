@@ -78,7 +78,9 @@ def load(folder: Path, text: str) -> Task:
 
 def valued(task: Task, target: Any = "yes", answers: tuple[str, ...] = ANSWERS) -> list[ScoredRow]:
     """Rows of step 3 with what the task's metrics give."""
-    values = TaskCodeValues({**scoring_code(task), "functions": packed(task), "likelihoods": False})
+    values = TaskCodeValues(
+        {**scoring_code(task), "functions": packed(task), "likelihoods": False, "seeds": vars(task.seeds)}
+    )
     rows = [
         ScoredRow(model="m", task=task.name, doc_id=str(index), index=index, cluster="", filter="none", prompt_hash="")
         for index in range(len(answers))
