@@ -37,7 +37,7 @@ LEFT_OUT = {
 # Keys that make no other task of it, as far as prompts and scores go.
 NAMING = frozenset({"task", "task_alias", "tag", "group", "metadata", "description"})
 DATA = frozenset({"dataset_name", "dataset_path", "dataset_kwargs"})
-SELECTED = 600
+SELECTED = 800
 
 
 def by_folder() -> dict[str, dict[str, Path]]:
@@ -138,4 +138,4 @@ def test_tasks_of_all_folders_and_of_different_make(tmp_path: Path) -> None:
         first, *more = of_different_make(files, generator)
         firsts.append(first)
         others += more
-    check(swept([*firsts, *generator.sample(others, SELECTED - len(firsts))], tmp_path), 480, 495)
+    check(swept([*firsts, *generator.sample(others, SELECTED - len(firsts))], tmp_path), 660, 685)

@@ -102,6 +102,8 @@ def _compared(task: Task, reference: Reference, steps: Steps) -> Outcome:
             examples = list(task.examples(settings))
             found = ours.requests(task, examples)
         except EvaluationError as error:
+            if shown:  # too few documents, where lm_eval shows questions with their answers
+                continue
             return Outcome("differs", "error", f"{label}: {error}")
         if found.keys() != theirs.keys():
             return Outcome("differs", "documents", f"{label}: {sorted(found)} here, {sorted(theirs)} there")
