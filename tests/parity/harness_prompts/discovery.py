@@ -158,10 +158,13 @@ def _ended_in_time() -> Iterator[None]:
 
 
 def _check_sense(task: Any, document: Any) -> None:
-    """What lm_eval takes without a word, though no data set means it: the last choice as -1, lists for choices."""
+    """What lm_eval takes without a word, though no data set means it: the last choice as -1, lists for choices.
+
+    Nor a choice task's document without any answer, which is wrong there whatever is chosen, and an error here.
+    """
     gold = task.doc_to_target(document)
-    if isinstance(gold, int) and gold < 0:
-        raise ValueError(f"there is an index below 0: {gold}")
+    if (gold is None and task.OUTPUT_TYPE == "multiple_choice") or (isinstance(gold, int) and gold < 0):
+        raise ValueError(f"there is no right choice, but {gold}")
     choices = task.doc_to_choice(document) if task.config.doc_to_choice is not None else []
     if not all(isinstance(choice, str) for choice in choices):
         raise ValueError(f"there are choices that are no texts: {choices}")
