@@ -21,7 +21,9 @@ from tasks.templates import Template, missing_column
 _LONG = 19  # digits, more than any index has
 
 Data = Mapping[str, Any]
-Target = str | int | float | list[Any]
+Target = (
+    str | int | float | list[Any] | None
+)  # None: the document does not tell, as in a test set whose answers are kept
 
 
 class DocumentField:
@@ -127,6 +129,7 @@ class TargetField(DocumentField):
         super().__init__(value, where, trusted)
         self._has_choices = has_choices
         self._free = free
+        self._untold = False  # whether a document without a right answer was met, which is said once
 
     def target(self, data: Data, label: str) -> Target:
         value, rendered = self.read(data, label)
@@ -134,7 +137,10 @@ class TargetField(DocumentField):
             return _as_target(value, self._has_choices)
         if self._free:
             return value  # type: ignore[no-any-return]
-        if not isinstance(value, (str, int, float, list)):
+        if value is None and not self._has_choices and not self._untold:
+            self._untold = True
+            warn_once(f"{self.where}: {label} has no right answer, and others may have none: their scores mean nothing")
+        if value is not None and not isinstance(value, (str, int, float, list)):
             raise self.fault(f"this must give text, an index or a list, and gives {_shown(value)}", label)
         return value
 

@@ -107,6 +107,7 @@ _OWN = (
     "parity_several_right_answers",
     "parity_several_right_choices",
     "parity_text_likelihood",
+    "parity_untold_answer",
 )
 
 SUITES = {

@@ -13,6 +13,11 @@ def doc_to_text(doc):
     return f"{doc['passage']}\nQ: {doc['question']}?\nA:"
 
 
+def untold_answer(doc):
+    """Some documents' answers are kept secret."""
+    return doc["right"] if len(doc["question"]) % 2 else None
+
+
 def doc_to_choice(doc):
     return [choice.capitalize() for choice in doc["choices"]]
 
