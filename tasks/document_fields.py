@@ -137,9 +137,10 @@ class TargetField(DocumentField):
             return _as_target(value, self._has_choices)
         if self._free:
             return value  # type: ignore[no-any-return]
-        if value is None and not self._has_choices and not self._untold:
+        if value is None and not self._untold:
             self._untold = True
-            warn_once(f"{self.where}: {label} has no right answer, and others may have none: their scores mean nothing")
+            meant = "and others may have none: their scores are missing or mean nothing"
+            warn_once(f"{self.where}: {label} has no right answer, {meant}")
         if value is not None and not isinstance(value, (str, int, float, list)):
             raise self.fault(f"this must give text, an index or a list, and gives {_shown(value)}", label)
         return value

@@ -249,7 +249,8 @@ class HarnessTask:
     def _warn_of_strange(self, gold: Any, choices: list[str], label: str) -> None:
         """A target that is none of the choices makes its row wrong, as in lm_eval; that all are is likelier a fault."""
         for one in gold if isinstance(gold, list) else [gold]:
-            if (not isinstance(one, int) or not 0 <= one < len(choices)) and not self._strange:
+            known = one is None or (isinstance(one, int) and 0 <= one < len(choices))
+            if not known and not self._strange:
                 self._strange = True
                 place, rows = self._fields.target.where, "it and others like it are counted as wrong"
                 warn_once(f"{place}: the target {one!r} of {label} is none of its {len(choices)} choices: {rows}")

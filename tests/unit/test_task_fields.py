@@ -23,7 +23,7 @@ def test_a_document_may_keep_its_right_answer_to_itself(capsys: pytest.CaptureFi
         assert text.target({"a": None}, f"document {number}") is None
         assert index.target({"a": None}, f"document {number}") is None
     said = capsys.readouterr().err
-    assert said.count("untold.yaml:7: document 0 has no right answer") == 1
+    assert said.count("untold.yaml:7: document 0 has no right answer") == 1  # warnings of one text are said once
     assert "document 1" not in said
     with pytest.raises(TaskError, match=r"untold\.yaml:7: .*gives \{'b': 1\}, on document 0"):
         text.target({"a": {"b": 1}}, "document 0")
