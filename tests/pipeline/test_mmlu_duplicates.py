@@ -20,7 +20,7 @@ QUESTIONS = 14042
 REPEATED = 27
 TEMPLATE = {
     "dataset_path": "mmlu",
-    "dataset_kwargs": {"column_names": ["question", "A", "B", "C", "D", "answer"]},
+    "dataset_kwargs": {"column_names": ["question", "A", "B", "C", "D", "answer"], "cells": "text"},
     "test_split": "test",
     "output_type": "multiple_choice",
     "doc_to_text": "{{question.strip()}}\nA. {{A}}\nB. {{B}}\nC. {{C}}\nD. {{D}}\nAnswer:",
