@@ -41,7 +41,8 @@ def path_meant(path: Path, wanted: Callable[[Path], bool] = Path.exists) -> str:
     return f"Did you mean {parent / near[0]}?" if near else f"There is no {path.name} in {parent.resolve()}."
 
 
-def listed(names: Sequence[object], most: int = _LISTED) -> str:
-    """The names, or the first `most` and how many more there are."""
-    shown = ", ".join(map(str, names[:most]))
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+def listed(names: Sequence[object], most: int = _LISTED, noun: str = "") -> str:
+    """The names, or the first `most` and how many more there are: `a, b and 4 more tasks` where `noun` is `task`."""
+    shown, rest = ", ".join(map(str, names[:most])), len(names) - most
+    named = f" {noun}{'s' * (rest != 1)}" if noun else ""
+    return f"{shown} and {rest} more{named}" if rest > 0 else shown

@@ -9,6 +9,7 @@ from filters.registry import build_filter
 from filters.select import first_lacking_samples
 from pipeline.config import Step2Settings
 from pipeline.errors import InputError, TaskError, gathered
+from pipeline.near import listed
 from steps.step2_whole_task import WholePipeline, is_own
 from steps.step3_file_metrics import SCORED_BY_LIKELIHOOD
 from steps.task_functions import task_functions
@@ -93,5 +94,4 @@ def _same_name(name: str, tasks: Sequence[Task], where: str) -> list[InputError]
 
 
 def _shown(tasks: Sequence[Task]) -> str:
-    rest = len(tasks) - 1
-    return tasks[0].name + (f" and {rest} more task{'s' * (rest > 1)}" if rest else "")
+    return listed([task.name for task in tasks], 1, "task")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from pipeline.console import say, warn
 from pipeline.lock_file import Entry
+from pipeline.near import listed
 from steps.chained import say_errors, up_to_date
 
 _NAMED = 3  # tasks
@@ -32,7 +33,6 @@ def say_summary(entries: Mapping[tuple[str, str], Entry], made: int, found: int)
 def _cut_prompts(cut: Counter[str]) -> str:
     """How many prompts were cut, and of which tasks most."""
     tasks = [f"{task} ({count})" for task, count in cut.most_common() if count]
-    rest = len(tasks) - _NAMED
-    named = ", ".join(tasks[:_NAMED]) + (f" and {rest} more task{'s' * (rest != 1)}" if rest > 0 else "")
     total = cut.total()
-    return f"{total} prompt{'s' * (total != 1)} cut from the left, to fit the model's max_length: {named}"
+    cut_off = f"{total} prompt{'s' * (total != 1)} cut from the left, to fit the model's max_length"
+    return f"{cut_off}: {listed(tasks, _NAMED, 'task')}"
